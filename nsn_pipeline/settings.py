@@ -1,0 +1,256 @@
+"""Typed settings, read once from the environment, with the running sandbox as the fallback.
+
+Order: environment variables, then the `environment` block of `NSN_HOME/sandbox.json` while a sandbox runs and no
+live account is named, then defaults. Nothing here connects to anything. Secrets are `SecretStr`: neither
+`repr` nor a traceback shows them.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from nsn_pipeline.errors import ConfigurationError
+
+SANDBOX_FILE = "sandbox.json"
+LIVE_MARKERS = (
+    "NETSUITE_ACCOUNT_ID",
+    "NETSUITE_BASE_URL",
+    "SERVICENOW_INSTANCE",
+    "SERVICENOW_BASE_URL",
+)
+
+_DURATION = re.compile(r"^(?P<number>\d+)(?P<unit>[mhd])$")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _duration(value: object) -> object:
+    """Read `90m`, `2h` or `1d`; anything else is left for pydantic to refuse."""
+    if isinstance(value, str) and (match := _DURATION.match(value.strip())):
+        return timedelta(**{_UNITS[match["unit"]]: int(match["number"])})
+    if isinstance(value, timedelta):
+        return value
+    msg = "write a whole number and a unit: 90m, 2h or 1d"
+    raise ValueError(msg)
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+M = TypeVar("M", bound=_Section)
+
+
+class NetSuiteSettings(_Section):
+    """How to reach NetSuite: OAuth 2.0 client credentials with a signed assertion."""
+
+    account_id: str
+    client_id: SecretStr
+    certificate_id: SecretStr
+    private_key: SecretStr
+    base_url: str | None = None
+    concurrency: int = Field(default=5, ge=1, le=100)  # the smallest tier's pool
+
+
+class ServiceNowSettings(_Section):
+    """How to reach ServiceNow: client credentials, or Basic where it is allowed."""
+
+    instance: str
+    auth: Literal["client_credentials", "basic"] = "client_credentials"
+    client_id: SecretStr | None = None
+    client_secret: SecretStr | None = None
+    username: SecretStr | None = None
+    password: SecretStr | None = None
+    base_url: str | None = None
+    concurrency: int = Field(default=8, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = (
+            ("client_id", "client_secret")
+            if self.auth == "client_credentials"
+            else ("username", "password")
+        )
+        missing = [f"SERVICENOW_{name.upper()}" for name in needed if getattr(self, name) is None]
+        if missing:
+            msg = f"SERVICENOW_AUTH={self.auth} needs {' and '.join(missing)}"
+            raise ValueError(msg)
+        return self
+
+
+class ProjectSettings(_Section):
+    """What shapes the Dagster definitions: known without any credentials."""
+
+    home: Path
+    timezone: str = "UTC"
+    start_date: date = date(2024, 1, 1)
+    poll_cron: str = "0 * * * *"
+    overlap: Duration = timedelta(hours=2)
+    profile: str = "seed"
+    mappings: Path = Path("mappings")
+    redis_url: SecretStr | None = None
+    ca_bundle: Path | None = None
+    master_key: SecretStr | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            msg = f"{value!r} is not an IANA time zone such as Europe/London"
+            raise ValueError(msg) from error
+        return value
+
+    @field_validator("home", "mappings", "ca_bundle")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run needs."""
+
+    project: ProjectSettings
+    netsuite: NetSuiteSettings
+    servicenow: ServiceNowSettings
+    is_sandbox: bool
+
+
+_PROJECT_VARIABLES = {
+    "NSN_HOME": "home",
+    "NSN_TIMEZONE": "timezone",
+    "NSN_START_DATE": "start_date",
+    "NSN_POLL_CRON": "poll_cron",
+    "NSN_OVERLAP": "overlap",
+    "NSN_PROFILE": "profile",
+    "NSN_MAPPINGS": "mappings",
+    "REDIS_URL": "redis_url",
+    "NSN_CA_BUNDLE": "ca_bundle",
+    "NSN_MASTER_KEY": "master_key",
+}
+_NETSUITE_VARIABLES = {
+    "NETSUITE_ACCOUNT_ID": "account_id",
+    "NETSUITE_CLIENT_ID": "client_id",
+    "NETSUITE_CERTIFICATE_ID": "certificate_id",
+    "NETSUITE_PRIVATE_KEY": "private_key",
+    "NETSUITE_BASE_URL": "base_url",
+    "NETSUITE_CONCURRENCY": "concurrency",
+}
+_SERVICENOW_VARIABLES = {
+    "SERVICENOW_INSTANCE": "instance",
+    "SERVICENOW_AUTH": "auth",
+    "SERVICENOW_CLIENT_ID": "client_id",
+    "SERVICENOW_CLIENT_SECRET": "client_secret",
+    "SERVICENOW_USERNAME": "username",
+    "SERVICENOW_PASSWORD": "password",
+    "SERVICENOW_BASE_URL": "base_url",
+    "SERVICENOW_CONCURRENCY": "concurrency",
+}
+VARIABLES: tuple[str, ...] = (
+    *_PROJECT_VARIABLES,
+    *_NETSUITE_VARIABLES,
+    "NETSUITE_PRIVATE_KEY_PATH",
+    *_SERVICENOW_VARIABLES,
+)
+
+
+def load_project_settings(environment: Mapping[str, str] | None = None) -> ProjectSettings:
+    """Read what the definitions need. Raises ConfigurationError naming each faulty variable."""
+    given = os.environ if environment is None else environment
+    values = _with_sandbox(given)
+    return _build(ProjectSettings, _PROJECT_VARIABLES, {"NSN_HOME": ".nsn"} | values)
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read everything a run needs. Raises ConfigurationError naming what is missing or faulty."""
+    given = os.environ if environment is None else environment
+    project = load_project_settings(given)
+    is_live = _names_live_account(given)
+    sandbox = {} if is_live else _sandbox_environment(project.home)
+    if not is_live and not sandbox:
+        msg = (
+            "no NetSuite account is configured and no sandbox is running. "
+            "Start one with `nsn sandbox` (or `make dev`), or set NETSUITE_ACCOUNT_ID, "
+            "SERVICENOW_INSTANCE and their credentials (see .env.example)."
+        )
+        raise ConfigurationError(msg)
+    values = sandbox | _present(given)
+    if "NETSUITE_PRIVATE_KEY_PATH" in values:
+        values["NETSUITE_PRIVATE_KEY"] = _read_key(Path(values["NETSUITE_PRIVATE_KEY_PATH"]))
+    return Settings(
+        project=project,
+        netsuite=_build(NetSuiteSettings, _NETSUITE_VARIABLES, values),
+        servicenow=_build(ServiceNowSettings, _SERVICENOW_VARIABLES, values),
+        is_sandbox=not is_live,
+    )
+
+
+def _present(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if value != ""}
+
+
+def _names_live_account(environment: Mapping[str, str]) -> bool:
+    return any(environment.get(name) for name in LIVE_MARKERS)
+
+
+def _with_sandbox(environment: Mapping[str, str]) -> dict[str, str]:
+    values = _present(environment)
+    if _names_live_account(environment):
+        return values
+    home = Path(values.get("NSN_HOME", ".nsn")).expanduser().absolute()
+    return _sandbox_environment(home) | values
+
+
+def _sandbox_environment(home: Path) -> dict[str, str]:
+    try:
+        document: dict[str, Any] = json.loads((home / SANDBOX_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        msg = f"{home / SANDBOX_FILE} cannot be read; stop the sandbox and start it again"
+        raise ConfigurationError(msg) from error
+    return {name: str(value) for name, value in document.get("environment", {}).items()}
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.expanduser().read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"NETSUITE_PRIVATE_KEY_PATH: {path} cannot be read as a PEM file"
+        raise ConfigurationError(msg) from error
+
+
+def _build(model: type[M], variables: dict[str, str], values: Mapping[str, str]) -> M:
+    fields = {field: values[name] for name, field in variables.items() if name in values}
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        names = {field: name for name, field in variables.items()}
+        # `hide_input_in_errors` keeps values, and so secrets, out of these messages.
+        faults = [
+            f"{names.get(str(fault['loc'][0]), fault['loc'][0]) if fault['loc'] else 'settings'}: "
+            f"{'is not set' if fault['type'] == 'missing' else fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigurationError("settings need attention: " + "; ".join(faults)) from None

@@ -1,0 +1,112 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.settings import load_project_settings, load_settings
+
+LIVE = {
+    "NETSUITE_ACCOUNT_ID": "1234567_SB1",
+    "NETSUITE_CLIENT_ID": "client-canary",
+    "NETSUITE_CERTIFICATE_ID": "certificate-canary",
+    "NETSUITE_PRIVATE_KEY": "key-canary",
+    "SERVICENOW_INSTANCE": "acme",
+    "SERVICENOW_CLIENT_ID": "id-canary",
+    "SERVICENOW_CLIENT_SECRET": "secret-canary",
+}
+
+
+def write_sandbox(home: Path) -> None:
+    sandbox = {
+        "NETSUITE_ACCOUNT_ID": "9999999",
+        "NETSUITE_CLIENT_ID": "a",
+        "NETSUITE_CERTIFICATE_ID": "b",
+        "NETSUITE_PRIVATE_KEY": "c",
+        "SERVICENOW_INSTANCE": "sandbox",
+        "SERVICENOW_CLIENT_ID": "d",
+        "SERVICENOW_CLIENT_SECRET": "e",
+        "NSN_START_DATE": "2026-09-28",
+    }
+    (home / "sandbox.json").write_text(json.dumps({"environment": sandbox}))
+
+
+def test_live_environment_is_read_whole(tmp_path: Path) -> None:
+    settings = load_settings(LIVE | {"NSN_HOME": str(tmp_path), "NSN_OVERLAP": "90m"})
+    assert settings.netsuite.account_id == "1234567_SB1"
+    assert settings.project.overlap == timedelta(minutes=90)
+    assert not settings.is_sandbox
+
+
+def test_no_secret_shows_in_repr(tmp_path: Path) -> None:
+    settings = load_settings(LIVE | {"NSN_HOME": str(tmp_path)})
+    assert "canary" not in repr(settings)
+    assert "canary" not in str(settings)
+
+
+def test_missing_variables_are_named_together_without_values(tmp_path: Path) -> None:
+    given = {"NSN_HOME": str(tmp_path), "NETSUITE_ACCOUNT_ID": "1", "NETSUITE_CLIENT_ID": "canary"}
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(given)
+    message = str(caught.value)
+    assert "NETSUITE_CERTIFICATE_ID: is not set" in message
+    assert "NETSUITE_PRIVATE_KEY: is not set" in message
+    assert "canary" not in message
+
+
+def test_running_sandbox_serves_when_no_live_account_is_named(tmp_path: Path) -> None:
+    write_sandbox(tmp_path)
+    settings = load_settings({"NSN_HOME": str(tmp_path)})
+    assert settings.is_sandbox
+    assert settings.servicenow.instance == "sandbox"
+    assert settings.project.start_date.isoformat() == "2026-09-28"
+
+
+def test_live_account_never_mixes_with_a_running_sandbox(tmp_path: Path) -> None:
+    write_sandbox(tmp_path)
+    half = {"NSN_HOME": str(tmp_path), "SERVICENOW_INSTANCE": "acme"}
+    with pytest.raises(ConfigurationError, match="NETSUITE_ACCOUNT_ID"):
+        load_settings(half)
+
+
+def test_nothing_configured_says_what_to_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nsn sandbox"):
+        load_settings({"NSN_HOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("NSN_TIMEZONE", "Mars/Olympus", "IANA time zone"),
+        ("NSN_OVERLAP", "soon", "90m, 2h or 1d"),
+        ("NSN_START_DATE", "03.10.2016", "NSN_START_DATE"),
+    ],
+)
+def test_faulty_project_setting_is_named(
+    tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        load_project_settings({"NSN_HOME": str(tmp_path), variable: value})
+    assert variable in str(caught.value)
+
+
+def test_private_key_may_be_a_file(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("PEM")
+    given = {k: v for k, v in LIVE.items() if k != "NETSUITE_PRIVATE_KEY"}
+    given |= {"NSN_HOME": str(tmp_path), "NETSUITE_PRIVATE_KEY_PATH": str(key)}
+    assert load_settings(given).netsuite.private_key.get_secret_value() == "PEM"
+
+
+def test_unreadable_private_key_file_is_a_clear_error(tmp_path: Path) -> None:
+    given = {k: v for k, v in LIVE.items() if k != "NETSUITE_PRIVATE_KEY"}
+    given |= {"NSN_HOME": str(tmp_path), "NETSUITE_PRIVATE_KEY_PATH": str(tmp_path / "none.pem")}
+    with pytest.raises(ConfigurationError, match="NETSUITE_PRIVATE_KEY_PATH"):
+        load_settings(given)
+
+
+def test_basic_authentication_needs_a_user(tmp_path: Path) -> None:
+    given = LIVE | {"NSN_HOME": str(tmp_path), "SERVICENOW_AUTH": "basic"}
+    with pytest.raises(ConfigurationError, match="SERVICENOW_USERNAME"):
+        load_settings(given)
