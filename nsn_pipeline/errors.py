@@ -15,7 +15,8 @@ NsnError
       MissingTableError      a table is absent, or hidden by role or feature
     UnexpectedResponseError  an answer that breaks the vendor's contract
 
-A bad record is a value (`conform.reasons.Problem`), never an exception. Messages hold no tokens and no bodies.
+A bad record is a value (`conform.reasons.Problem`), never an exception. Messages hold no tokens
+and no bodies.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The landing files: one Parquet file per asset and partition, written atomically.
 
-An asset key is a path (`netsuite/vendor_bills`), a partition a file name (`2016-10-03.parquet`); an unpartitioned
-snapshot is `snapshot.parquet`. Files of different account pairs never share a folder. Losing them loses no
-business data: a partition is read again from NetSuite.
+An asset key is a path (`netsuite/vendor_bills`), a partition a file name (`2016-10-03.parquet`); an
+unpartitioned snapshot is `snapshot.parquet`. Files of different account pairs never share a folder.
+Losing them loses no business data: a partition is read again from NetSuite.
 """
 
 import os
@@ -37,9 +37,11 @@ class Landing:
         schema: pa.Schema,
         tags: Mapping[str, str] | None = None,
     ) -> int:
-        """Write tables one after the other, so that only one is in memory; returns the number of rows.
+        """Write tables one after the other, so that only one is in memory; returns the number of
+        rows.
 
-        The file appears under its name only when it is complete. `tags` are kept in the file's own metadata.
+        The file appears under its name only when it is complete. `tags` are kept in the file's own
+        metadata.
         """
         target = self.path(asset, partition)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ class Landing:
 
     def read(self, asset: Sequence[str], partition: str | None) -> pd.DataFrame:
         """An arrow-backed frame. Raises FileNotFoundError when the partition was never landed."""
-        table = pq.read_table(self.path(asset, partition), partitioning=None)
+        table = pq.ParquetFile(self.path(asset, partition)).read()
         return table.to_pandas(types_mapper=pd.ArrowDtype)
 
     def tags(self, asset: Sequence[str], partition: str | None) -> dict[str, str]:

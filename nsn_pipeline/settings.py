@@ -1,8 +1,8 @@
 """Typed settings, read once from the environment, with the running sandbox as the fallback.
 
-Order: environment variables, then the `environment` block of `NSN_HOME/sandbox.json` while a sandbox runs and no
-live account is named, then defaults. Nothing here connects to anything. Secrets are `SecretStr`: neither
-`repr` nor a traceback shows them.
+Order: environment variables, then the `environment` block of `NSN_HOME/sandbox.json` while a
+sandbox runs and no live account is named, then defaults. Nothing here connects to anything. Secrets
+are `SecretStr`: neither `repr` nor a traceback shows them.
 """
 
 import json
@@ -107,6 +107,8 @@ class ProjectSettings(_Section):
     overlap: Duration = timedelta(hours=2)
     profile: str = "seed"
     mappings: Path = Path("mappings")
+    # Only for accounts without Multiple Currencies, whose documents name no currency.
+    base_currency: str = Field(default="", pattern="^([A-Z]{3})?$")
     redis_url: SecretStr | None = None
     ca_bundle: Path | None = None
     master_key: SecretStr | None = None
@@ -145,6 +147,7 @@ _PROJECT_VARIABLES = {
     "NSN_OVERLAP": "overlap",
     "NSN_PROFILE": "profile",
     "NSN_MAPPINGS": "mappings",
+    "NSN_BASE_CURRENCY": "base_currency",
     "REDIS_URL": "redis_url",
     "NSN_CA_BUNDLE": "ca_bundle",
     "NSN_MASTER_KEY": "master_key",
@@ -186,9 +189,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read everything a run needs. Raises ConfigurationError naming what is missing or faulty."""
     given = os.environ if environment is None else environment
     project = load_project_settings(given)
-    is_live = _names_live_account(given)
-    sandbox = {} if is_live else _sandbox_environment(project.home)
-    if not is_live and not sandbox:
+    live = is_live(given)
+    sandbox = {} if live else _sandbox_environment(project.home)
+    if not live and not sandbox:
         msg = (
             "no NetSuite account is configured and no sandbox is running. "
             "Start one with `nsn sandbox` (or `make dev`), or set NETSUITE_ACCOUNT_ID, "
@@ -202,7 +205,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         project=project,
         netsuite=_build(NetSuiteSettings, _NETSUITE_VARIABLES, values),
         servicenow=_build(ServiceNowSettings, _SERVICENOW_VARIABLES, values),
-        is_sandbox=not is_live,
+        is_sandbox=not live,
     )
 
 
@@ -210,13 +213,15 @@ def _present(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if value != ""}
 
 
-def _names_live_account(environment: Mapping[str, str]) -> bool:
-    return any(environment.get(name) for name in LIVE_MARKERS)
+def is_live(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether the environment names a live account; the sandbox is then never used."""
+    given = os.environ if environment is None else environment
+    return any(given.get(name) for name in LIVE_MARKERS)
 
 
 def _with_sandbox(environment: Mapping[str, str]) -> dict[str, str]:
     values = _present(environment)
-    if _names_live_account(environment):
+    if is_live(environment):
         return values
     home = Path(values.get("NSN_HOME", ".nsn")).expanduser().absolute()
     return _sandbox_environment(home) | values

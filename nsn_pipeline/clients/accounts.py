@@ -1,0 +1,98 @@
+"""Which host a NetSuite account or a ServiceNow instance lives on.
+
+The id becomes a host name that credentials are sent to, so anything but a plain label is refused.
+`*_BASE_URL` settings override what is derived here: Oracle asks integrators to copy the host from
+Setup > Company > Company Information rather than to derive it (docs/facts/netsuite.md 1).
+"""
+
+import re
+from dataclasses import dataclass
+
+from nsn_pipeline.errors import ConfigurationError
+
+_ACCOUNT = re.compile(r"([A-Za-z0-9]+)(?:[_-]([A-Za-z0-9]+))?")
+_INSTANCE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_MAX_LABEL = 63  # a DNS label
+_NETSUITE_DOMAIN = ".netsuite.com"
+_SERVICENOW_DOMAIN = ".service-now.com"
+
+
+@dataclass(frozen=True, slots=True)
+class NetSuiteAccount:
+    """One NetSuite account. `account_id` is canonical (`1234567_SB1`) and also the OAuth realm."""
+
+    account_id: str
+
+    @property
+    def label(self) -> str:
+        """The id as it appears in host names: `1234567-sb1`."""
+        return self.account_id.lower().replace("_", "-")
+
+    @property
+    def host(self) -> str:
+        return f"{self.label}.suitetalk.api{_NETSUITE_DOMAIN}"
+
+    @property
+    def base_url(self) -> str:
+        return f"https://{self.host}"
+
+    @property
+    def ui_url(self) -> str:
+        """Where people open records."""
+        return f"https://{self.label}.app{_NETSUITE_DOMAIN}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceNowInstance:
+    name: str
+
+    @property
+    def host(self) -> str:
+        return f"{self.name}{_SERVICENOW_DOMAIN}"
+
+    @property
+    def base_url(self) -> str:
+        return f"https://{self.host}"
+
+
+def netsuite_account(text: str) -> NetSuiteAccount:
+    """Read an account id in any spelling: `1234567_SB1`, `1234567-sb1`, or a copied host."""
+    value = _host_of(text)
+    if value.lower().endswith(_NETSUITE_DOMAIN):
+        value = value.partition(".")[0]
+    match = _ACCOUNT.fullmatch(value)
+    if match is None or len(value) > _MAX_LABEL:
+        raise ConfigurationError(
+            f"{_shown(text)} is not a NetSuite account id. Copy it from Setup > Company > Company "
+            "Information, for example 1234567, or 1234567_SB1 for a sandbox."
+        )
+    if (match[2] or "").upper() == "SB":
+        raise ConfigurationError(
+            f"{_shown(text)} lacks the sandbox number: sandboxes are numbered, "
+            f"for example {match[1].upper()}_SB1."
+        )
+    return NetSuiteAccount("_".join(part.upper() for part in match.groups() if part))
+
+
+def servicenow_instance(text: str) -> ServiceNowInstance:
+    """Read an instance name, or the instance's address as copied from a browser."""
+    value = _host_of(text).lower().removesuffix(_SERVICENOW_DOMAIN)
+    if _INSTANCE.fullmatch(value) is None:
+        raise ConfigurationError(
+            f"{_shown(text)} is not a ServiceNow instance name. Use the first part of the address, "
+            "for example acme for https://acme.service-now.com; set SERVICENOW_BASE_URL for "
+            "an instance under another domain."
+        )
+    return ServiceNowInstance(value)
+
+
+def _host_of(text: str) -> str:
+    value = text.strip()
+    for scheme in ("https://", "http://"):
+        if value.lower().startswith(scheme):
+            return value[len(scheme) :].partition("/")[0]
+    return value
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MAX_LABEL else f"{text[:_MAX_LABEL]}...")

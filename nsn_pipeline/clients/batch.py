@@ -1,0 +1,159 @@
+"""The envelope of ServiceNow's Batch API: many requests in one call, each judged on its own.
+
+Pure. The outer answer is 200 even when items fail; an item may come back run, listed as not run
+(the call's 30 s or size limit was reached), or not at all (docs/facts/servicenow.md 3).
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from requests.structures import CaseInsensitiveDict
+
+from nsn_pipeline.clients.answers import Answer, judge, unknown_if_unsafe
+from nsn_pipeline.errors import NsnError, OutcomeUnknownError, UnexpectedResponseError, Where
+
+_READS = frozenset({"GET"})
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One request inside a batch. `url` is relative and carries its query string."""
+
+    id: str
+    method: str
+    url: str
+    body: Mapping[str, Any] | None = None
+
+    @property
+    def is_read(self) -> bool:
+        return self.method.upper() in _READS
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReply:
+    """What became of one item.
+
+    `status` None and no error: not run, send it again. `status` None and an OutcomeUnknownError:
+    the answer does not mention it. Otherwise `error` is None for a success, and `body` is the
+    parsed JSON in either case. `total` is the X-Total-Count of a list that was read.
+    """
+
+    id: str
+    status: int | None
+    body: Any = None
+    error: NsnError | None = None
+    total: int | None = None
+
+
+def encode(batch_id: str, items: Sequence[BatchItem]) -> bytes:
+    """Write the request; ids must differ, as answers are matched by them alone."""
+    if len({item.id for item in items}) != len(items):
+        raise ValueError("the ids of a batch must differ")
+    requests = [_encoded(item) for item in items]
+    return orjson.dumps({"batch_request_id": batch_id, "rest_requests": requests})
+
+
+def decode(
+    content: bytes, items: Sequence[BatchItem], *, batch_id: str, where: Where, now: float
+) -> list[BatchReply]:
+    """Read the answer: one reply per item, in the order of `items`."""
+    data = orjson.loads(content)
+    serviced = data.get("serviced_requests") if isinstance(data, dict) else None
+    if not isinstance(serviced, list):
+        raise UnexpectedResponseError("not a batch answer: no serviced_requests", where=where)
+    echoed = str(data.get("batch_request_id", batch_id))
+    if echoed != batch_id:
+        raise UnexpectedResponseError("the answer belongs to another batch", where=where)
+    answers = _by_id(serviced, items, where)
+    not_run = {_id_of(entry) for entry in data.get("unserviced_requests") or ()}
+    return [_reply(item, answers.get(item.id), item.id in not_run, where, now) for item in items]
+
+
+def _encoded(item: BatchItem) -> dict[str, Any]:
+    headers = [{"name": "Accept", "value": "application/json"}]
+    request: dict[str, Any] = {
+        "id": item.id,
+        "method": item.method,
+        "url": item.url,
+        "headers": headers,
+        "exclude_response_headers": not item.is_read,  # lists tell their total in a header
+    }
+    if item.body is not None:
+        headers.append({"name": "Content-Type", "value": "application/json"})
+        request["body"] = base64.b64encode(orjson.dumps(dict(item.body))).decode()
+    return request
+
+
+def _by_id(
+    serviced: Iterable[Any], items: Sequence[BatchItem], where: Where
+) -> dict[str, Mapping[str, Any]]:
+    asked = {item.id for item in items}
+    found: dict[str, Mapping[str, Any]] = {}
+    for entry in serviced:
+        key = _id_of(entry)
+        if not isinstance(entry, dict) or key not in asked or key in found:
+            raise UnexpectedResponseError(
+                "the batch answer names an item that was not asked for, or one twice", where=where
+            )
+        found[key] = entry
+    return found
+
+
+def _id_of(entry: Any) -> str:
+    return str(entry.get("id", "") if isinstance(entry, dict) else entry)
+
+
+def _reply(
+    item: BatchItem, entry: Mapping[str, Any] | None, not_run: bool, outer: Where, now: float
+) -> BatchReply:
+    where = Where(outer.system, f"{item.method} {item.url.partition('?')[0]}")
+    if entry is None:
+        if not_run:
+            return BatchReply(item.id, None)
+        lost = OutcomeUnknownError("the batch answer does not mention this item", where=where)
+        return BatchReply(item.id, None, error=lost)
+    status = _integer(entry.get("status_code"))
+    content = _content(entry.get("body"))
+    if status is None:
+        lost = OutcomeUnknownError("the batch answer gives no status", where=where)
+        return BatchReply(item.id, None, error=lost)
+    headers = _headers(entry.get("headers"))
+    answered = Where(where.system, where.operation, status, outer.request_id)
+    error = judge(Answer(status, headers, content), answered, now=now)
+    if error is not None and not item.is_read:
+        error = unknown_if_unsafe(error)
+    total = _integer(headers.get("X-Total-Count"))
+    return BatchReply(item.id, status, _parsed(content), error, total)
+
+
+def _content(body: Any) -> bytes:
+    try:
+        return base64.b64decode(body or "", validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return b""
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _headers(listed: Any) -> CaseInsensitiveDict[str]:
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for entry in listed or ():
+        if isinstance(entry, dict):
+            headers[str(entry.get("name", ""))] = str(entry.get("value", ""))
+    return headers
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,351 @@
+"""One HTTP caller for both vendors: pooled connections, limits, retries, classified errors.
+
+Nothing here knows SuiteQL or the Table API. Every answer that is not a usable success is raised as
+an error of `errors.py`. A request marked `idempotent=False` is repeated only while it is certain
+that the server has not acted on it (no connection, 401, 429); otherwise `OutcomeUnknownError`.
+"""
+
+import ipaddress
+import logging
+import random as random_module
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import NewConnectionError
+
+from nsn_pipeline.clients.answers import Answer, judge, unknown_if_unsafe
+from nsn_pipeline.clients.retry import Limiter, LocalLimiter, RetryPolicy, next_delay_s
+from nsn_pipeline.errors import (
+    ConfigurationError,
+    NsnError,
+    OutcomeUnknownError,
+    ThrottledError,
+    TransientError,
+    UnexpectedResponseError,
+    UnreachableError,
+    Where,
+)
+
+__all__ = ["Http", "HttpStats", "Limiter", "LocalLimiter", "RetryPolicy", "next_delay_s"]
+
+_log = logging.getLogger(__name__)
+_POOL = 64  # connections kept open; limiters, not the pool, bound what is in flight
+_REQUEST_ID_HEADERS = ("X-N-OperationId", "X-Transaction-ID", "X-Request-Id", "X-Correlation-Id")
+_SECRET_FIELDS = ("client_secret", "client_assertion", "password", "refresh_token")
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """Credentials that can be had afresh, such as a bearer token."""
+
+    def ready(self) -> object:
+        """Get what is needed before a place in the limiter is taken."""
+        ...
+
+    def renew(self, refused: str) -> None:
+        """Replace the credentials, unless another thread has already replaced `refused`."""
+        ...
+
+
+class _NoCredentialsError(Exception):
+    """Passes a failure to get credentials by the retry loop."""
+
+    def __init__(self, reason: TransientError) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class HttpStats:
+    """What was sent so far: calls include repeats."""
+
+    calls: int = 0
+    retries: int = 0
+    throttled: int = 0
+    renewals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    url: str
+    options: dict[str, Any]
+    where: Where
+    idempotent: bool
+    returned: Collection[int]
+    secrets: tuple[str, ...]
+
+
+def new_session() -> requests.Session:
+    """Build a session that keeps connections and nothing else.
+
+    No cookies: ServiceNow serialises calls that share a session and drops what queues up behind
+    them with a 202 (docs/facts/servicenow.md 1.2). No environment: `.netrc` would replace our
+    credentials, and a CA bundle is a setting of ours.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=_POOL))
+    session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=_POOL))
+    return session
+
+
+class Http:
+    """Calls one system; safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        system: str,
+        base_url: str,
+        auth: AuthBase | None = None,
+        policy: RetryPolicy = RetryPolicy(),  # noqa: B008 (frozen)
+        limiter: Limiter | None = None,
+        timeout_s: tuple[float, float] = (10, 120),
+        verify: str | bool = True,
+        sleep: Callable[[float], None] = time.sleep,
+        random: Callable[[], float] = random_module.random,
+        now: Callable[[], float] = time.time,
+        session_factory: Callable[[], requests.Session] = new_session,
+    ) -> None:
+        self.system = system
+        self.base_url = _checked_base_url(system, base_url)
+        self._auth = auth
+        self._policy = policy
+        self._limiter = limiter
+        self._sleep = sleep
+        self._random = random
+        self._now = now
+        self._session = session_factory()
+        self._fixed = {
+            "timeout": timeout_s,
+            "verify": verify,
+            # A redirect would carry the request, and perhaps its secrets, to another place.
+            "allow_redirects": False,
+            "proxies": _proxies(self.base_url),
+        }
+        self._counts: Counter[str] = Counter()
+        self._count_lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Http(system={self.system!r}, base_url={self.base_url!r})"
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        idempotent: bool,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        data: Mapping[str, str] | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        returned: Collection[int] = (),
+    ) -> requests.Response:
+        """Send one request until it succeeds or is hopeless; statuses in `returned` are not judged.
+
+        A success is a 2xx with a parsable JSON body free of an `error`, or a 204.
+        """
+        call = _Call(
+            method=method,
+            url=f"{self.base_url}{path}",
+            options={
+                "params": dict(params or {}),
+                "json": json,
+                "data": data,
+                "headers": {"Accept": "application/json", **(headers or {})},
+            },
+            where=Where(self.system, f"{method} {path.partition('?')[0]}"),
+            idempotent=idempotent,
+            returned=returned,
+            secrets=tuple(_form_secrets(data)),
+        )
+        try:
+            return self._until_done(call)
+        except _NoCredentialsError as error:
+            raise error.reason from error.reason.__cause__
+
+    def stats(self) -> HttpStats:
+        with self._count_lock:
+            return HttpStats(**self._counts)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _until_done(self, call: _Call) -> requests.Response:
+        attempt = 1
+        while True:
+            try:
+                return self._attempt(call)
+            except TransientError as error:
+                if isinstance(error, ThrottledError):
+                    self._count("throttled")
+                delay = next_delay_s(attempt, error, self._policy, jitter=self._random())
+                if delay is None:
+                    raise
+                self._count("retries")
+                _log.warning(
+                    "http_retry call=%s attempt=%d delay_s=%.2f cause=%s",
+                    call.where, attempt, delay, type(error).__name__,
+                )  # fmt: skip
+                self._sleep(delay)
+                attempt += 1
+
+    def _attempt(self, call: _Call) -> requests.Response:
+        """Send once, and once more with fresh credentials when the first ones were refused.
+
+        A 401 is decided before any work is done, so the replay is safe for writes as well. It does
+        not prove expiry either (docs/facts/netsuite.md 2): a second 401 is final.
+        """
+        response = self._exchange(call)
+        stale = response.status_code == HTTPStatus.UNAUTHORIZED
+        if stale and isinstance(self._auth, Renewable):
+            self._count("renewals")
+            self._get_credentials(refused=_credential(response.request))
+            response = self._exchange(call)
+        if response.status_code in call.returned:
+            return response
+        error = self._judged(call, response)
+        if error is None:
+            return response
+        raise error if call.idempotent else unknown_if_unsafe(error)
+
+    def _judged(self, call: _Call, response: requests.Response) -> NsnError | None:
+        where = replace(call.where, status=response.status_code, request_id=_request_id(response))
+        answer = Answer(response.status_code, response.headers, response.content)
+        secrets = (*call.secrets, _credential(response.request))
+        return judge(answer, where, now=self._now(), secrets=secrets)
+
+    def _exchange(self, call: _Call) -> requests.Response:
+        self._get_credentials()
+        with self._limiter.slot() if self._limiter else nullcontext():
+            self._count("calls")
+            return self._send(call)
+
+    def _get_credentials(self, refused: str = "") -> None:
+        """Have credentials at hand; getting them has its own retries, which must not multiply."""
+        if not isinstance(self._auth, Renewable):
+            return
+        try:
+            if refused:
+                self._auth.renew(refused)
+            else:
+                self._auth.ready()
+        except TransientError as error:
+            raise _NoCredentialsError(error) from error
+
+    def _send(self, call: _Call) -> requests.Response:
+        try:
+            return self._session.request(
+                call.method, call.url, auth=self._auth, **call.options, **self._fixed
+            )
+        except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL) as error:
+            # Not chained: the library quotes the header, which may be the credentials.
+            raise ConfigurationError(
+                f"the request cannot be sent ({type(error).__name__})", where=call.where
+            ) from None
+        except requests.exceptions.RequestException as error:
+            raise self._lost(call, error) from error
+
+    def _lost(self, call: _Call, error: Exception) -> NsnError:
+        """What a broken exchange means, by whether the server can have seen the request."""
+        kind = type(error).__name__
+        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+            return ConfigurationError(
+                "the server's certificate is not trusted: set NSN_CA_BUNDLE when a private CA or "
+                "a proxy signs it",
+                where=call.where,
+            )
+        if _never_sent(error):
+            host = urlsplit(self.base_url).hostname
+            return UnreachableError(f"no connection to {host} ({kind})", where=call.where)
+        if call.idempotent:
+            return UnreachableError(f"no complete answer ({kind})", where=call.where)
+        return OutcomeUnknownError(
+            f"the connection broke after sending ({kind}): the write may have happened",
+            where=call.where,
+        )
+
+    def _count(self, what: str) -> None:
+        with self._count_lock:
+            self._counts[what] += 1
+
+
+def json_object(response: requests.Response, where: Where) -> dict[str, Any]:
+    """The answer's JSON object; `Http` has already refused everything unparsable."""
+    data = response.json() if response.content else None
+    if not isinstance(data, dict):
+        raise UnexpectedResponseError("a JSON object was expected", where=where)
+    return data
+
+
+def _checked_base_url(system: str, base_url: str) -> str:
+    parts = urlsplit(base_url.strip())
+    plain_allowed = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not parts.hostname or parts.username or not (parts.scheme == "https" or plain_allowed):
+        raise ConfigurationError(f"{system}: the base URL must be https://<host>, without a login")
+    return base_url.strip().rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _proxies(base_url: str) -> dict[str, str]:
+    """Environment proxies, except for loopback: a proxy cannot reach this machine's own ports."""
+    if is_loopback(urlsplit(base_url).hostname or ""):
+        return {}
+    return dict(get_environ_proxies(base_url))
+
+
+def _never_sent(error: Exception) -> bool:
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return True
+    return any(isinstance(cause, NewConnectionError) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Every exception behind `error`: requests and urllib3 wrap them as arguments and reasons."""
+    waiting: list[BaseException] = [error]
+    seen: set[int] = set()
+    while waiting:
+        current = waiting.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        around = (current.__cause__, current.__context__, getattr(current, "reason", None))
+        waiting += [item for item in (*around, *current.args) if isinstance(item, BaseException)]
+
+
+def _request_id(response: requests.Response) -> str | None:
+    return next((response.headers[h] for h in _REQUEST_ID_HEADERS if h in response.headers), None)
+
+
+def _credential(request: requests.PreparedRequest) -> str:
+    """The secret part of the Authorization header that was sent."""
+    return str(request.headers.get("Authorization", "")).partition(" ")[2]
+
+
+def _form_secrets(data: object) -> Iterator[str]:
+    if isinstance(data, Mapping):
+        yield from (str(data[name]) for name in _SECRET_FIELDS if name in data)

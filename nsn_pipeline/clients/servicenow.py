@@ -1,0 +1,357 @@
+"""Reads and writes ServiceNow tables: keyset reads, checked look-ups, batches.
+
+Documented and observed (docs/facts/servicenow.md 2, 3, 9): an unknown column in a query widens it
+up to the whole table; the row limit is applied before access rules, so a short or empty page is no
+end; all values are text, null is "", a missing key is an unreadable or unknown column.
+"""
+
+import re
+import time
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import orjson
+import requests
+
+from nsn_pipeline.clients.batch import BatchItem, BatchReply, decode, encode
+from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui_meta
+from nsn_pipeline.clients.encoded_query import Query, refuse_unsafe
+from nsn_pipeline.clients.http import Http
+from nsn_pipeline.errors import (
+    ConfigurationError,
+    PermanentError,
+    PermissionDeniedError,
+    RequestRefusedError,
+    UnexpectedResponseError,
+    Where,
+)
+
+__all__ = ["BatchItem", "BatchReply", "ColumnInfo", "ServiceNowClient", "table_url"]
+
+Row = dict[str, str]
+
+BATCH_PATH = "/api/now/v1/batch"
+_NAME = re.compile(r"[a-z0-9_]+")
+_MAX_URL = 8000  # servers in between give up on longer ones
+_URL_OVERHEAD = 700  # everything in a look-up's URL but fields and values
+_MANY_CHUNKS = 3  # beyond this many look-ups, they travel in batches
+_BATCHED_READS = 10  # each may hold a full page, and a batch has 30 s
+_DICTIONARY_FIELDS = (
+    "name", "element", "column_label", "internal_type", "max_length", "mandatory", "read_only",
+    "reference", "unique", "default_value",
+)  # fmt: skip
+
+
+class ServiceNowClient:
+    """One instance; safe to share between threads."""
+
+    def __init__(
+        self, http: Http, *, page_size: int = 1000, now: Callable[[], float] = time.time
+    ) -> None:
+        if page_size < 1:
+            raise ConfigurationError("a ServiceNow page holds at least one row")
+        self._http = http
+        self._page_size = page_size
+        self._now = now
+
+    def rows(
+        self, table: str, *, query: Query | None = None, fields: Sequence[str]
+    ) -> Iterator[list[Row]]:
+        """Every readable row that matches, page by page in sys_id order; `sys_id` is always read.
+
+        Ends when the rows that remain by ServiceNow's own count are used up, never because a page
+        is short: rows hidden by access rules take up places in a page.
+        """
+        base = query or Query()
+        if base.order:
+            raise ValueError("rows are read in sys_id order, so the query may not sort")
+        seen: set[str] = set()
+        last, offset = "", 0
+        while True:
+            remaining = base.where("sys_id", ">", last) if last else base
+            page, total = self._page(table, remaining, fields, offset)
+            if page:
+                last = _advance(table, page, seen)
+                yield page
+            if total is None:
+                total = self.stats(table, remaining)
+            if offset + len(page) >= total:
+                return
+            # A page of hidden rows alone gives no key to go on from: step over it.
+            offset = 0 if page else offset + self._page_size
+            if offset >= total:
+                return
+
+    def lookup(
+        self, table: str, key: str, values: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, list[Row]]:
+        """The rows whose `key` is one of `values`: an entry per value, several rows if ambiguous.
+
+        Raises UnsafeValueError for a value no query can carry, and UnexpectedResponseError when the
+        answer holds keys that were not asked for: then the query was widened, and trusting it would
+        overwrite strangers.
+        """
+        wanted = list(dict.fromkeys(values))
+        for value in wanted:
+            refuse_unsafe(value)
+        found: dict[str, list[Row]] = {value: [] for value in wanted}
+        folded = {_folded(value) for value in wanted}
+        asked_fields = list(dict.fromkeys(["sys_id", key, *fields]))
+        for row in self._looked_up(table, _key_queries(key, wanted, asked_fields), asked_fields):
+            value = row.get(key)
+            if value in found:
+                found[value].append(row)
+            elif value is None or _folded(value) not in folded:  # else: equal but for case
+                raise UnexpectedResponseError(
+                    f"a look-up by {table}.{key} returned rows that were not asked for: the column "
+                    "is unknown, unreadable or ignored",
+                    where=Where(self._http.system, f"GET {table}"),
+                )
+        return found
+
+    def table_get(self, table: str, sys_id: str, fields: Sequence[str]) -> Row | None:
+        """One record, or None when it is absent or hidden (ServiceNow does not tell which)."""
+        path = f"{_table_path(table)}/{quote(sys_id, safe='')}"
+        try:
+            response = self._http.request(
+                "GET", path, params=_read_params(["sys_id", *fields]), idempotent=True
+            )
+        except RequestRefusedError as error:
+            if error.where is not None and error.where.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return _row(_result(response, dict, path))
+
+    def count(self, table: str, query: Query | None = None) -> int:
+        """How many rows match, by the header of the smallest possible read."""
+        path = _table_path(table)
+        params = {**_read_params(["sys_id"]), "sysparm_query": str(query or "")}
+        params["sysparm_limit"] = "1"
+        response = self._http.request("GET", path, params=params, idempotent=True)
+        total = _total(response)
+        return self.stats(table, query) if total is None else total
+
+    def stats(self, table: str, query: Query | None = None) -> int:
+        """How many rows match, by the Aggregate API."""
+        path = f"/api/now/stats/{_checked(table)}"
+        params = {"sysparm_query": str(query or ""), "sysparm_count": "true"}
+        response = self._http.request("GET", path, params=params, idempotent=True)
+        result = _result(response, dict, path)
+        try:
+            return int(result["stats"]["count"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnexpectedResponseError(
+                "no count in the answer", where=Where(self._http.system, f"GET {path}")
+            ) from error
+
+    def columns(self, table: str) -> dict[str, ColumnInfo] | None:
+        """The table's columns, inherited ones included; None when this user cannot tell.
+
+        Raises MissingTableError for a table that is not there. The dictionary is closed to many
+        integration users; the metadata the UI reads is asked next (docs/facts/servicenow.md 8).
+        """
+        self._http.request(
+            "GET",
+            _table_path(table),
+            params={"sysparm_limit": "1", "sysparm_fields": "sys_id"},
+            idempotent=True,
+        )
+        for source in (self._dictionary_columns, self._ui_columns):
+            try:
+                columns = source(table)
+            except (PermissionDeniedError, RequestRefusedError, UnexpectedResponseError):
+                continue
+            if columns:
+                return columns
+        return None
+
+    def batch(
+        self, requests: Sequence[BatchItem], *, idempotent: bool | None = None
+    ) -> list[BatchReply]:
+        """Send one batch; a reply per item, in order. Raises only when the whole call failed.
+
+        A batch of reads is repeated like any read. One that writes is not repeated once it may
+        have been received: it raises OutcomeUnknownError, for each of its writes.
+        """
+        if not requests:
+            return []
+        safe = all(item.is_read for item in requests) if idempotent is None else idempotent
+        batch_id = uuid.uuid4().hex
+        response = self._http.request(
+            "POST",
+            BATCH_PATH,
+            data=encode(batch_id, requests),
+            headers={"Content-Type": "application/json"},
+            idempotent=safe,
+        )
+        where = Where(self._http.system, f"POST {BATCH_PATH}", response.status_code)
+        return decode(response.content, requests, batch_id=batch_id, where=where, now=self._now())
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _page(
+        self, table: str, query: Query, fields: Sequence[str], offset: int
+    ) -> tuple[list[Row], int | None]:
+        path = _table_path(table)
+        params = self._list_params(query, fields, offset)
+        response = self._http.request("GET", path, params=params, idempotent=True)
+        return [_row(item) for item in _result(response, list, path)], _total(response)
+
+    def _list_params(self, query: Query, fields: Sequence[str], offset: int) -> dict[str, str]:
+        params = _read_params(["sys_id", *fields])
+        params["sysparm_query"] = str(query.order_by("sys_id"))
+        params["sysparm_limit"] = str(self._page_size)
+        params["sysparm_suppress_pagination_header"] = "true"  # it would echo the URL four times
+        if offset:
+            params["sysparm_offset"] = str(offset)
+        return params
+
+    def _looked_up(
+        self, table: str, queries: Sequence[Query], fields: Sequence[str]
+    ) -> Iterator[Row]:
+        alone = list(queries)
+        if len(queries) > _MANY_CHUNKS:
+            alone = []
+            for start in range(0, len(queries), _BATCHED_READS):
+                share = queries[start : start + _BATCHED_READS]
+                yield from self._batched(table, share, fields, alone)
+        for query in alone:
+            for page in self.rows(table, query=query, fields=fields):
+                yield from page
+
+    def _batched(
+        self, table: str, queries: Sequence[Query], fields: Sequence[str], alone: list[Query]
+    ) -> Iterator[Row]:
+        """Rows of several look-ups; those without a complete answer are added to `alone`."""
+        items = [
+            BatchItem(str(n), "GET", table_url(table, self._list_params(query, fields, 0)))
+            for n, query in enumerate(queries)
+        ]
+        for query, reply in zip(queries, self.batch(items), strict=True):
+            if isinstance(reply.error, PermanentError):
+                raise reply.error
+            listed = reply.body.get("result") if isinstance(reply.body, dict) else None
+            complete = reply.status == HTTPStatus.OK and reply.error is None
+            if complete and isinstance(listed, list) and reply.total == len(listed):
+                yield from (_row(item) for item in listed)
+            else:
+                alone.append(query)
+
+    def _dictionary_columns(self, table: str) -> dict[str, ColumnInfo]:
+        chain: list[str] = []
+        name = table
+        while name and name not in chain:
+            query = Query().where("name", "=", name)
+            parents = self._all("sys_db_object", query, ("name", "super_class.name"))
+            if not parents:
+                return {}
+            chain.append(name)
+            name = parents[0].get("super_class.name", "")
+        query = Query().where_in("name", chain).where_not_empty("element")
+        return from_dictionary(chain, self._all("sys_dictionary", query, _DICTIONARY_FIELDS))
+
+    def _ui_columns(self, table: str) -> dict[str, ColumnInfo]:
+        path = f"/api/now/ui/meta/{_checked(table)}"
+        response = self._http.request("GET", path, idempotent=True)
+        return from_ui_meta(table, _result(response, dict, path))
+
+    def _all(self, table: str, query: Query, fields: Sequence[str]) -> list[Row]:
+        return [row for page in self.rows(table, query=query, fields=fields) for row in page]
+
+
+def table_url(table: str, params: Mapping[str, str] | None = None, *, sys_id: str = "") -> str:
+    """A Table API address as a batch item takes it."""
+    path = _table_path(table) + (f"/{quote(sys_id, safe='')}" if sys_id else "")
+    return f"{path}?{urlencode(params, quote_via=quote)}" if params else path
+
+
+def _key_queries(key: str, values: Sequence[str], fields: Sequence[str]) -> list[Query]:
+    """IN lists short enough for a URL; a value with a comma gets a query of its own."""
+    room = _MAX_URL - _URL_OVERHEAD - len(quote(",".join(fields), safe=""))
+    queries = [Query().where(key, "=", value) for value in values if "," in value]
+    chunk: list[str] = []
+    used = 0
+    for value in values:
+        if "," in value:
+            continue
+        cost = len(quote(value, safe="")) + len("%2C")
+        if chunk and used + cost > room:
+            queries.append(Query().where_in(key, chunk))
+            chunk, used = [], 0
+        chunk.append(value)
+        used += cost
+    if chunk:
+        queries.append(Query().where_in(key, chunk))
+    return queries
+
+
+def _read_params(fields: Sequence[str]) -> dict[str, str]:
+    return {
+        "sysparm_fields": ",".join(dict.fromkeys(fields)),
+        "sysparm_display_value": "false",
+        "sysparm_exclude_reference_link": "true",
+    }
+
+
+def _advance(table: str, page: Sequence[Row], seen: set[str]) -> str:
+    """The key to go on from; a page that brings known rows again would loop or hide others."""
+    where = Where("servicenow", f"GET {table}")
+    ids = [row.get("sys_id", "") for row in page]
+    if not all(ids) or len(set(ids)) != len(ids) or ids[-1] in seen or ids[0] in seen:
+        raise UnexpectedResponseError(
+            "a page without sys_id, or one that does not advance", where=where
+        )
+    seen.update((ids[0], ids[-1]))
+    return ids[-1]
+
+
+def _row(item: Any) -> Row:
+    """Plain text values, also when an instance sends references as objects all the same."""
+    if not isinstance(item, dict):
+        raise UnexpectedResponseError("a record that is not an object")
+    return {name: _text(value) for name, value in item.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        value = value.get("value")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _result(response: requests.Response, kind: type, path: str) -> Any:
+    data = orjson.loads(response.content)
+    result = data.get("result") if isinstance(data, dict) else None
+    if not isinstance(result, kind):
+        where = Where("servicenow", f"GET {path}", response.status_code)
+        raise UnexpectedResponseError(
+            "the answer holds no result of the expected kind", where=where
+        )
+    return result
+
+
+def _total(response: requests.Response) -> int | None:
+    text = response.headers.get("X-Total-Count", "")
+    return int(text) if text.isdecimal() else None
+
+
+def _folded(text: str) -> str:
+    """Text as a case- and accent-insensitive database would compare it."""
+    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def _table_path(table: str) -> str:
+    return f"/api/now/table/{_checked(table)}"
+
+
+def _checked(table: str) -> str:
+    if _NAME.fullmatch(table) is None:
+        raise ConfigurationError(f"{table!r} is not a ServiceNow table name")
+    return table

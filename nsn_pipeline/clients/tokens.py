@@ -1,0 +1,136 @@
+"""Bearer tokens: one at a time, renewed early, shared between threads and processes.
+
+How a token is obtained is a callable (`grants.py`), where it is shared is a `TokenCache`
+(`MemoryTokenCache` here, the encrypted Redis one in `state.tokens`).
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from requests import PreparedRequest
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from nsn_pipeline.errors import TransientError
+
+_PATIENCE_S = 30.0  # how long a failed early renewal is left alone while the token still works
+_UNKNOWN_MARGIN_S = 60.0  # for a cached token that does not say when to renew it
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token. Instants are epoch seconds; `refresh_at` is when to ask for the next one."""
+
+    value: str = field(repr=False)
+    expires_at: float
+    refresh_at: float | None = None
+
+    def is_fresh(self, now: float) -> bool:
+        due = self.refresh_at
+        return now < (self.expires_at - _UNKNOWN_MARGIN_S if due is None else due)
+
+
+class TokenCache(Protocol):
+    """Where processes share a token, so that each does not ask for its own."""
+
+    def get(self, key: str) -> Token | None: ...
+    def put(self, key: str, token: Token) -> None: ...
+    def lock(self, key: str) -> AbstractContextManager[None]:
+        """Held while one process renews; the others then find the new token."""
+        ...
+
+
+class MemoryTokenCache:
+    """Shares tokens within one process."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Token | None:
+        return self._tokens.get(key)
+
+    def put(self, key: str, token: Token) -> None:
+        self._tokens[key] = token
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        del key  # one lock is enough: a process talks to two systems
+        with self._lock:
+            yield
+
+
+class BearerAuth(AuthBase):
+    """Puts a current token on every request; however many threads ask, one fetches.
+
+    `fetch` gets a new token. `key` names the token in the cache and must tell accounts, client ids
+    and hosts apart.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Token],
+        *,
+        key: str,
+        cache: TokenCache | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._fetch = fetch
+        self._key = key
+        self._cache = cache or MemoryTokenCache()
+        self._now = now
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+
+    def __repr__(self) -> str:
+        return f"BearerAuth(key={self._key!r})"
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        r.headers["Authorization"] = f"Bearer {self.ready().value}"
+        return r
+
+    def ready(self) -> Token:
+        """The token to use now, fetched or renewed when due."""
+        token = self._token
+        if token is not None and token.is_fresh(self._now()):
+            return token
+        with self._lock:
+            if self._token is None or not self._token.is_fresh(self._now()):
+                self._token = self._obtain(refused="")
+            return self._token
+
+    def renew(self, refused: str) -> None:
+        """Replace the token the server refused, unless that has been done already."""
+        with self._lock:
+            if self._token is None or self._token.value == refused:
+                self._token = self._obtain(refused=refused)
+
+    def _obtain(self, *, refused: str) -> Token:
+        with self._cache.lock(self._key):
+            cached = self._cache.get(self._key)
+            if cached is not None and cached.value != refused and cached.is_fresh(self._now()):
+                return cached
+            try:
+                token = self._fetch()
+            except TransientError:
+                kept = self._kept(refused)
+                if kept is None:
+                    raise
+                return kept
+            self._cache.put(self._key, token)
+            return token
+
+    def _kept(self, refused: str) -> Token | None:
+        """The present token while it lasts: an early renewal that fails is no emergency."""
+        token, now = self._token, self._now()
+        if token is None or token.value == refused or now >= token.expires_at - 1:
+            return None
+        return replace(token, refresh_at=min(now + _PATIENCE_S, token.expires_at - 1))
+
+
+def basic_auth(username: str, password: str) -> AuthBase:
+    """HTTP Basic in UTF-8; the library's default cannot encode every password."""
+    return HTTPBasicAuth(username.encode(), password.encode())

@@ -1,0 +1,88 @@
+"""`nsn sync`: a range of days through Dagster, in as few runs as the window size allows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import dagster as dg
+from rich.console import Console
+
+from nsn_pipeline.commands.progress import Progress
+from nsn_pipeline.commands.summary import Summary, summarize
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.orchestration.assets.servicenow import load_keys
+from nsn_pipeline.orchestration.jobs import DAILY_SYNC
+from nsn_pipeline.orchestration.runs import RunOutcome, execute_window, windows
+from nsn_pipeline.profiles.loader import load_profile
+from nsn_pipeline.profiles.model import Profile
+from nsn_pipeline.settings import load_settings
+
+DAYS_PER_RUN = 31
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What to sync: both days included; `only` limits it to the assets one record type needs."""
+
+    first: date
+    last: date
+    only: tuple[str, ...] = ()
+    days_per_run: int = DAYS_PER_RUN
+
+
+def run_sync(console: Console, request: SyncRequest) -> Summary:
+    """Run every window, showing progress; a failed window does not stop the ones after it.
+
+    Raises ConfigurationError before anything runs when the range or the settings cannot be.
+    """
+    settings = load_settings()
+    # Imported here: it reads the settings, and a command must be able to set them up first.
+    from nsn_pipeline.definitions import defs
+
+    _check_range(request, settings.project.start_date)
+    job = defs.resolve_job_def(DAILY_SYNC)
+    selection = _selection(defs, load_profile(settings.project.profile), request.only)
+    outcomes: list[RunOutcome] = []
+    started = time.monotonic()
+    with Connections(settings, run_id="nsn-sync") as held, dg.DagsterInstance.get() as instance:
+        _ = held.redis  # the embedded server lives as long as it has a user: keep it between steps
+        for first, last in windows(request.first, request.last, request.days_per_run):
+            with Progress(console, first, last) as progress:
+                outcome = execute_window(
+                    job, instance, first, last, selection=selection, on_event=progress.show
+                )
+            outcomes.append(outcome)
+    with Connections(settings, run_id="summary") as connections:
+        days = _days(request.first, request.last)
+        summary = summarize(connections.landing, connections.profile, days, outcomes)
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _check_range(request: SyncRequest, start_date: date) -> None:
+    if request.last < request.first:
+        msg = f"--to {request.last} is before --from {request.first}"
+        raise ConfigurationError(msg)
+    if request.first < start_date:
+        msg = (
+            f"--from {request.first} is before the first partition, {start_date}: "
+            "set NSN_START_DATE to an earlier day"
+        )
+        raise ConfigurationError(msg)
+
+
+def _days(first: date, last: date) -> list[str]:
+    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+
+
+def _selection(
+    defs: dg.Definitions, profile: Profile, only: Sequence[str]
+) -> list[dg.AssetKey] | None:
+    """The load assets of the named record types and everything they need; None for all."""
+    if not only:
+        return None
+    keys = [key for record_type in only for key in load_keys(profile.targets[record_type])]
+    selection = dg.AssetSelection.assets(*keys).upstream()
+    return sorted(selection.resolve(defs.resolve_asset_graph()))

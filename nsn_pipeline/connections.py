@@ -1,0 +1,205 @@
+"""Opens what a run talks to: both clients, Redis, the landing files, the profile and the overrides.
+
+One place builds them from settings, so that Dagster steps and commands share limits, tokens and
+naming. Everything is opened on first use: a step that only reads files connects to nothing.
+"""
+
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+from pydantic import SecretStr
+from requests.auth import AuthBase
+
+from nsn_pipeline.clients.accounts import (
+    NetSuiteAccount,
+    ServiceNowInstance,
+    netsuite_account,
+    servicenow_instance,
+)
+from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_source
+from nsn_pipeline.clients.http import Http, HttpStats
+from nsn_pipeline.clients.netsuite import NetSuiteClient
+from nsn_pipeline.clients.servicenow import ServiceNowClient
+from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
+from nsn_pipeline.landing import Landing
+from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.load.sender import Pacer
+from nsn_pipeline.load.writer import Loader
+from nsn_pipeline.profiles.loader import load_profile
+from nsn_pipeline.profiles.mappings import load_overrides
+from nsn_pipeline.profiles.model import Profile
+from nsn_pipeline.settings import Settings
+from nsn_pipeline.state.connection import Connection, connect
+from nsn_pipeline.state.job_state import JobState
+from nsn_pipeline.state.leases import RedisLimiter
+from nsn_pipeline.state.tokens import RedisTokenCache
+
+OVERRIDE_FILES = {"gl_account": "gl_accounts.csv", "cost_center": "cost_centers.csv"}
+
+
+class Connections:
+    """Everything one step or command needs, closed together."""
+
+    def __init__(self, settings: Settings, *, run_id: str) -> None:
+        self.settings = settings
+        self.run_id = run_id
+        self._closing = ExitStack()
+        self._https: list[Http] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.close()
+
+    @cached_property
+    def account(self) -> NetSuiteAccount:
+        """The NetSuite account, in its canonical spelling."""
+        return netsuite_account(self.settings.netsuite.account_id)
+
+    @cached_property
+    def instance(self) -> ServiceNowInstance:
+        """The ServiceNow instance."""
+        return servicenow_instance(self.settings.servicenow.instance)
+
+    @cached_property
+    def netsuite_ui(self) -> str:
+        """Where a person opens NetSuite records."""
+        return self.account.ui_url
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Where each record type lands."""
+        return load_profile(self.settings.project.profile)
+
+    @cached_property
+    def landing(self) -> Landing:
+        """The landing files of this account pair and profile."""
+        pair = f"{self.account.label}.{self.instance.name}.{self.profile.name}"
+        return Landing(self.settings.project.home / "landing" / pair)
+
+    @cached_property
+    def redis(self) -> Connection:
+        """The Redis server: `REDIS_URL`, or the embedded one."""
+        project = self.settings.project
+        return self._closing.enter_context(connect(_plain(project.redis_url), project.home))
+
+    @cached_property
+    def job_state(self) -> JobState:
+        """Per-document state of this account pair and profile."""
+        return JobState.open(
+            self.redis.client,
+            account=self.account.account_id,
+            instance=self.instance.name,
+            profile=self.profile.name,
+        )
+
+    @cached_property
+    def netsuite(self) -> NetSuiteClient:
+        """NetSuite's SuiteQL, within the account-wide concurrency limit."""
+        settings = self.settings.netsuite
+        base_url = settings.base_url or self.account.base_url
+        tokens = netsuite_token_source(
+            self._http("netsuite", base_url),
+            client_id=settings.client_id.get_secret_value(),
+            certificate_id=settings.certificate_id.get_secret_value(),
+            private_key=settings.private_key.get_secret_value(),
+        )
+        key = f"netsuite:{self.account.account_id}:{base_url}"
+        auth = BearerAuth(tokens, key=key, cache=self._token_cache)
+        limiter = RedisLimiter(
+            self.redis.client, f"netsuite:{self.account.account_id}", settings.concurrency
+        )
+        http = self._http("netsuite", base_url, auth=auth, limiter=limiter)
+        return NetSuiteClient(http, concurrency=settings.concurrency)
+
+    @cached_property
+    def servicenow(self) -> ServiceNowClient:
+        """ServiceNow's REST interface."""
+        settings = self.settings.servicenow
+        base_url = settings.base_url or self.instance.base_url
+        if settings.auth == "basic":
+            auth = basic_auth(_required(settings.username), _required(settings.password))
+        else:
+            tokens = servicenow_token_source(
+                self._http("servicenow", base_url),
+                client_id=_required(settings.client_id),
+                client_secret=_required(settings.client_secret),
+            )
+            key = f"servicenow:{self.instance.name}:{base_url}"
+            auth = BearerAuth(tokens, key=key, cache=self._token_cache)
+        limiter = RedisLimiter(
+            self.redis.client, f"servicenow:{self.instance.name}", settings.concurrency
+        )
+        return ServiceNowClient(self._http("servicenow", base_url, auth=auth, limiter=limiter))
+
+    @cached_property
+    def loader(self) -> Loader:
+        """Writes documents to ServiceNow over as many connections as the settings allow."""
+        pacer = Pacer(connections=self.settings.servicenow.concurrency)
+        return self._closing.enter_context(
+            Loader(self.servicenow, instance=self.instance.name, pacer=pacer)
+        )
+
+    def resolver(self) -> Resolver:
+        """Finds the sys_ids of records that others refer to; what it learns it keeps."""
+        return Resolver(self.servicenow, self.profile.targets)
+
+    def call_stats(self, system: str) -> HttpStats:
+        """Calls made so far to one system, token requests included."""
+        stats = [http.stats() for http in self._https if http.system == system]
+        return HttpStats(
+            calls=sum(one.calls for one in stats),
+            retries=sum(one.retries for one in stats),
+            throttled=sum(one.throttled for one in stats),
+            renewals=sum(one.renewals for one in stats),
+        )
+
+    def overrides(self, kind: str) -> pd.DataFrame:
+        """The crosswalk overrides of `gl_account` or `cost_center`."""
+        return load_overrides(self.settings.project.mappings / OVERRIDE_FILES[kind])
+
+    @cached_property
+    def _token_cache(self) -> RedisTokenCache:
+        project = self.settings.project
+        return RedisTokenCache(
+            self.redis.client, home=project.home, master_key=_plain(project.master_key)
+        )
+
+    def _http(
+        self,
+        system: str,
+        base_url: str,
+        *,
+        auth: AuthBase | None = None,
+        limiter: RedisLimiter | None = None,
+    ) -> Http:
+        bundle = self.settings.project.ca_bundle
+        http = Http(
+            system=system,
+            base_url=base_url,
+            auth=auth,
+            limiter=limiter,
+            verify=str(bundle) if bundle else True,
+        )
+        self._closing.callback(http.close)
+        self._https.append(http)
+        return http
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _required(secret: SecretStr | None) -> str:
+    # `ServiceNowSettings` refuses an incomplete section, so this cannot be empty here.
+    assert secret is not None  # noqa: S101
+    return secret.get_secret_value()

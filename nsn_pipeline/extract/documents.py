@@ -1,0 +1,274 @@
+"""Which transactions belong to which day, and their rows, read whole.
+
+A transaction belongs to exactly one partition: the day of its *latest* change, header or line. One
+that changed again after the window has moved on to a later partition; reading it here too would
+only write it twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from nsn_pipeline.clients.netsuite import NetSuiteClient
+from nsn_pipeline.clients.suiteql import changed_between, changed_since
+from nsn_pipeline.errors import MissingColumnError, MissingTableError
+from nsn_pipeline.extract.window import Window
+from nsn_pipeline.records.canonical import canonical_schema, to_canonical
+from nsn_pipeline.records.spec import Column, Join, Kind, RecordType, Source
+
+UTC_TEXT = 'TO_CHAR(SYS_EXTRACT_UTC({}),\'YYYY-MM-DD"T"HH24:MI:SS"Z"\')'
+
+HEADER_STAMPS = Source(
+    table="transaction",
+    alias="t",
+    columns=(
+        Column("internal_id", "t.id", Kind.ID, optional=False),
+        Column("changed_at", UTC_TEXT.format("t.lastmodifieddate"), Kind.INSTANT, optional=False),
+    ),
+    key=("t.id",),
+)
+LINE_STAMPS = Source(
+    table="transactionline",
+    alias="tl",
+    columns=(
+        Column("document_id", "tl.transaction", Kind.ID, optional=False),
+        Column("line_id", "tl.id", Kind.ID, optional=False),
+        Column(
+            "changed_at", UTC_TEXT.format("tl.linelastmodifieddate"), Kind.INSTANT, optional=False
+        ),
+    ),
+    key=("tl.transaction", "tl.id"),
+    joins=(Join("transaction", "t", "t.id = tl.transaction", optional=False),),
+    # A line stamp no later than its header's says nothing that the header's does not.
+    where="tl.linelastmodifieddate > t.lastmodifieddate",
+)
+POSTING_ACCOUNTS = Source(
+    table="transactionaccountingline",
+    alias="tal",
+    columns=(
+        Column("document_id", "tal.transaction", Kind.ID, optional=False),
+        Column("line_id", "tal.transactionline", Kind.ID, optional=False),
+        Column("book_id", "tal.accountingbook", Kind.ID, optional=False),
+        Column("posting_account_id", "tal.account", Kind.ID, optional=False),
+    ),
+    key=("tal.transaction", "tal.transactionline", "tal.accountingbook"),
+    where="tal.account IS NOT NULL",
+)
+ORDER_LINKS = Source(
+    table="nexttransactionlinelink",
+    alias="l",
+    columns=(
+        Column("document_id", "l.nextdoc", Kind.ID, optional=False),
+        Column("line_id", "l.nextline", Kind.ID, optional=False),
+        Column("po_id", "l.previousdoc", Kind.ID, optional=False),
+        Column("po_line_id", "l.previousline", Kind.ID, optional=False),
+    ),
+    key=("l.nextdoc", "l.nextline", "l.previousdoc", "l.previousline"),
+    # The same order and bill are also joined by ShipRcpt rows (docs/facts/netsuite.md 6.5).
+    where="l.linktype = 'OrdBill' AND l.previoustype = 'PurchOrd'",
+)
+BOOKS = Source(
+    table="accountingbook",
+    alias="ab",
+    columns=(Column("internal_id", "ab.id", Kind.ID, optional=False),),
+    key=("ab.id",),
+    where="ab.isprimary = 'T'",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The transactions of a window by day; `moved_on` changed again after its end."""
+
+    by_day: Mapping[str, tuple[str, ...]]
+    changed_at: Mapping[str, datetime]
+    moved_on: int
+
+    def ids(self, day: str) -> tuple[str, ...]:
+        return self.by_day.get(day, ())
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads whole documents through one client; remembers the account's primary book."""
+
+    client: NetSuiteClient
+    _book: str = ""
+
+    def touched(
+        self, window: Window, transaction_types: Sequence[str], *, posting: bool
+    ) -> Touched:
+        """Every transaction whose latest change, header or line, lies in the window.
+
+        `transaction_types` may be empty for all types. Ids and one stamp each are all that is kept.
+        """
+        latest = self._header_stamps(window, transaction_types, posting=posting)
+        for document, stamp in self._line_stamps(window, transaction_types, posting=posting):
+            latest[document] = max(stamp, latest.get(document, stamp))
+        by_day: dict[str, list[str]] = defaultdict(list)
+        moved_on = 0
+        for document in sorted(latest, key=int):
+            if latest[document] in window:
+                by_day[window.day_of(latest[document])].append(document)
+            else:
+                moved_on += 1
+        return Touched({day: tuple(ids) for day, ids in by_day.items()}, latest, moved_on)
+
+    def headers(
+        self, record: RecordType, ids: Sequence[str], changed_at: Mapping[str, datetime], day: str
+    ) -> pa.Table:
+        """Header rows as they are now, marked with how they came into this partition."""
+        table = self._rows(record.header, f"{record.header.alias}.id", ids)
+        return mark_change(table, "internal_id", changed_at, day)
+
+    def lines(self, record: RecordType, ids: Sequence[str]) -> pa.Table:
+        """All lines of the documents, main line included."""
+        assert record.lines is not None  # noqa: S101 - only documents are asked for lines
+        return self._rows(record.lines, f"{record.lines.alias}.transaction", ids)
+
+    def postings(
+        self, record: RecordType, ids: Sequence[str], changed_at: Mapping[str, datetime], day: str
+    ) -> pa.Table:
+        """GL rows of the primary accounting book; other books repeat every amount."""
+        where, params = self._primary_book("tal")
+        source = record.header
+        table = self._rows(source, "tal.transaction", ids, where=where, params=params)
+        return mark_change(table, "document_id", changed_at, day)
+
+    def with_posting_accounts(self, lines: pa.Table, ids: Sequence[str]) -> pa.Table:
+        """Bill lines with the GL account they posted to; empty while a bill is not posting."""
+        where, params = self._primary_book("tal")
+        accounts = self._rows(POSTING_ACCOUNTS, "tal.transaction", ids, where=where, params=params)
+        unique = _first_per(accounts, ["document_id", "line_id"], ["posting_account_id"])
+        return _left_join(lines, unique, ["document_id", "line_id"])
+
+    def with_order_links(self, lines: pa.Table, ids: Sequence[str]) -> pa.Table:
+        """Bill lines with the purchase order and order line they bill, where NetSuite says so."""
+        try:
+            links = self._rows(ORDER_LINKS, "l.nextdoc", ids)
+        except (MissingTableError, MissingColumnError):
+            self.client.note(
+                "nexttransactionlinelink is not readable: purchase orders of bills are taken from "
+                "transactionline.createdfrom, without their lines"
+            )
+            links = _created_from(lines)
+        unique = _first_per(links, ["document_id", "line_id"], ["po_id", "po_line_id"])
+        return _left_join(lines, unique, ["document_id", "line_id"])
+
+    def _header_stamps(
+        self, window: Window, types: Sequence[str], *, posting: bool
+    ) -> dict[str, datetime]:
+        condition, params = changed_between("t.lastmodifieddate", window.start, window.end)
+        where, params = _of_types(condition, params, types, posting=posting)
+        latest: dict[str, datetime] = {}
+        for page in self.client.pages(HEADER_STAMPS, where=where, params=params):
+            latest.update((row["internal_id"], _instant(row["changed_at"])) for row in page)
+        return latest
+
+    def _line_stamps(
+        self, window: Window, types: Sequence[str], *, posting: bool
+    ) -> Iterator[tuple[str, datetime]]:
+        # No upper bound: a later line edit is how we know that a document has moved on.
+        condition, params = changed_since("tl.linelastmodifieddate", window.start)
+        where, params = _of_types(condition, params, types, posting=posting)
+        try:
+            for page in self.client.pages(LINE_STAMPS, where=where, params=params):
+                yield from ((row["document_id"], _instant(row["changed_at"])) for row in page)
+        except MissingColumnError:
+            self.client.note(
+                "transactionline.linelastmodifieddate is not readable: only header changes are seen"
+            )
+
+    def _primary_book(self, alias: str) -> tuple[str, tuple[str, ...]]:
+        self._book = self._book or self._read_primary_book()
+        return f"{alias}.accountingbook = ?", (self._book,)
+
+    def _read_primary_book(self) -> str:
+        try:
+            books = [row["internal_id"] for page in self.client.pages(BOOKS) for row in page]
+        except (MissingTableError, MissingColumnError):
+            books = []
+        if books:
+            return books[0]
+        # NetSuite numbers the primary book 1; a role that may not read the book table still sees
+        # its id on accounting lines (docs/facts/netsuite.md 6.1).
+        self.client.note("accountingbook is not readable: the primary book is taken to be book 1")
+        return "1"
+
+    def _rows(
+        self,
+        source: Source,
+        column: str,
+        ids: Sequence[str],
+        *,
+        where: str = "",
+        params: Sequence[str] = (),
+    ) -> pa.Table:
+        pages = self.client.rows_in(source, column, ids, where=where, params=params) if ids else ()
+        return canonical_pages(pages, source)
+
+
+def canonical_pages(pages: Iterable[list[dict[str, str]]], source: Source) -> pa.Table:
+    """All pages as one canonical table; the schema stands even when there is no row."""
+    tables = [to_canonical(page, source) for page in pages]
+    return pa.concat_tables([canonical_schema(source).empty_table(), *tables])
+
+
+def mark_change(
+    table: pa.Table, id_column: str, changed_at: Mapping[str, datetime], day: str
+) -> pa.Table:
+    """Add `change_day`, `changed_at` and `brought_by` (`change`, or `reference` when not in
+    `changed_at`).
+    """
+    stamps = [changed_at.get(identifier) for identifier in table.column(id_column).to_pylist()]
+    return (
+        table.append_column("change_day", pa.array([day] * len(stamps), pa.string()))
+        .append_column("changed_at", pa.array(stamps, pa.timestamp("us", tz="UTC")))
+        .append_column(
+            "brought_by",
+            pa.array(["reference" if stamp is None else "change" for stamp in stamps], pa.string()),
+        )
+    )
+
+
+def _of_types(
+    condition: str, params: Sequence[str], types: Sequence[str], *, posting: bool
+) -> tuple[str, tuple[str, ...]]:
+    parts, values = [condition], list(params)
+    if types:
+        parts.append(f"t.type IN ({', '.join('?' * len(types))})")
+        values.extend(types)
+    if posting:
+        parts.append("t.posting = 'T'")
+    return " AND ".join(parts), tuple(values)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _first_per(table: pa.Table, keys: list[str], values: list[str]) -> pd.DataFrame:
+    frame = table.select([*keys, *values]).to_pandas(types_mapper=pd.ArrowDtype)
+    return frame.drop_duplicates(keys, keep="first")
+
+
+def _left_join(lines: pa.Table, right: pd.DataFrame, keys: list[str]) -> pa.Table:
+    frame = lines.to_pandas(types_mapper=pd.ArrowDtype)
+    joined = frame.merge(right, on=keys, how="left", validate="many_to_one")
+    fields = [*lines.schema, *(pa.field(n, pa.string()) for n in right.columns if n not in keys)]
+    return pa.Table.from_pandas(joined, schema=pa.schema(fields), preserve_index=False)
+
+
+def _created_from(lines: pa.Table) -> pa.Table:
+    created = lines.filter(lines.column("created_from_id").is_valid())
+    columns = {
+        "document_id": created.column("document_id"),
+        "line_id": created.column("line_id"),
+        "po_id": created.column("created_from_id"),
+        "po_line_id": pa.nulls(created.num_rows, pa.string()),
+    }
+    return pa.table(columns)

@@ -1,0 +1,88 @@
+"""Is what ServiceNow holds what we want? By the meaning of a column, not by its spelling.
+
+Pure. Every value ServiceNow returns is text, and null is the empty text
+(docs/facts/servicenow.md 2.3).
+"""
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from nsn_pipeline.load.table import Comparison
+
+_TRUE = frozenset({"true", "1"})
+_FALSE = frozenset({"false", "0", ""})  # a flag never set reads as empty and means false
+
+
+def received(value: object) -> str:
+    """The stored text of a returned field: references may come as `{"link", "value"}`."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return received(value.get("value"))
+    return str(value)
+
+
+def same(comparison: Comparison, wanted: str, present: str) -> bool:
+    """Whether the two texts mean the same in a column of this kind."""
+    return wanted == present or _COMPARE[comparison](wanted, present)
+
+
+def _different(_wanted: str, _present: str) -> bool:
+    return False
+
+
+def _same_number(wanted: str, present: str) -> bool:
+    left, right = _number(wanted), _number(present)
+    return left is not None and left == right
+
+
+def _same_flag(wanted: str, present: str) -> bool:
+    left, right = wanted.lower(), present.lower()
+    return (left in _TRUE and right in _TRUE) or (left in _FALSE and right in _FALSE)
+
+
+def _same_money(wanted: str, present: str) -> bool:
+    """Amounts, and currencies where both name one.
+
+    A plain read gives the amount alone, converted to the reader's currency: a column for which that
+    can happen needs a witness in the profile, and is then judged by it (`plan.differences`).
+    """
+    wanted_currency, wanted_amount = _money(wanted)
+    present_currency, present_amount = _money(present)
+    if wanted_currency and present_currency and wanted_currency != present_currency:
+        return False
+    return wanted_amount is not None and wanted_amount == present_amount
+
+
+def same_presence(wanted: str, present: str) -> bool:
+    """Whether a converted amount is at least there when ours is; nothing and zero count alike.
+
+    Its size cannot be judged: 0.01 in one currency may well be 0.00 in another.
+    """
+    if wanted == "" or _money(wanted)[1] == 0:
+        return present == "" or not _money(present)[1]
+    return present != ""
+
+
+def _money(text: str) -> tuple[str, Decimal | None]:
+    currency, separator, amount = text.rpartition(";")
+    return (currency, _number(amount)) if separator else ("", _number(text))
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+_COMPARE: dict[Comparison, Callable[[str, str], bool]] = {
+    Comparison.TEXT: _different,
+    Comparison.NUMBER: _same_number,
+    Comparison.MONEY: _same_money,
+    Comparison.FLAG: _same_flag,
+    Comparison.REFERENCE: _different,
+}

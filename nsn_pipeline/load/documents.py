@@ -1,0 +1,172 @@
+"""Loads documents: headers first, then the lines of the headers that are there.
+
+A document is `loaded` only when its header and every one of its lines are proven; otherwise it is
+`failed`, with every reason. What was written of a failed document stays: the next run finds it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Literal
+
+import orjson
+import pandas as pd
+
+from nsn_pipeline.load.ledger import LoadResult, RecordResult
+from nsn_pipeline.load.problems import LoadProblem, LoadReason, missing_header
+from nsn_pipeline.load.resolver import Resolver, line_type
+from nsn_pipeline.load.table import prepare
+from nsn_pipeline.load.wanted import read_records, texts
+from nsn_pipeline.load.writer import Loader
+from nsn_pipeline.profiles.model import Target
+
+DocumentStatus = Literal["loaded", "skipped", "failed", "planned"]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """What became of one document. `content_hash` covers header and lines as they were wanted."""
+
+    document_id: str
+    status: DocumentStatus
+    sys_id: str
+    content_hash: str
+    problems: tuple[LoadProblem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class DocumentResult:
+    """A row for every document, and a load result for every table written."""
+
+    documents: list[DocumentRow]
+    tables: list[LoadResult] = field(default_factory=list)
+    lines_held_back: int = 0  # lines not sent because their header is not in ServiceNow
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Per table: created, updated, unchanged, skipped, failed, planned."""
+        return {result.table: result.counts() for result in self.tables}
+
+    def frame(self) -> pd.DataFrame:
+        """One row per document, for job state and checks; reasons and remedies joined to text."""
+        return pd.DataFrame(
+            {
+                "document_id": [row.document_id for row in self.documents],
+                "status": [row.status for row in self.documents],
+                "sys_id": [row.sys_id for row in self.documents],
+                "content_hash": [row.content_hash for row in self.documents],
+                "reasons": ["; ".join(_reasons(row)) for row in self.documents],
+                "remedies": ["; ".join(p.remedy for p in row.problems) for row in self.documents],
+                "notes": ["; ".join(row.notes) for row in self.documents],
+            },
+            dtype="str",
+        )
+
+
+def load_documents(
+    loader: Loader,
+    target: Target,
+    headers: pd.DataFrame,
+    lines: pd.DataFrame | None = None,
+    *,
+    resolver: Resolver,
+    plan_only: bool = False,
+) -> DocumentResult:
+    """Load one record type. Raises only for a system that cannot be written to at all."""
+    hashes = _content_hashes(target, headers, lines)
+    header_result = loader.load(target, headers, resolver=resolver, plan_only=plan_only)
+    tables = [header_result]
+    records = _of_documents(headers, header_result)
+    held_back = 0
+    if target.lines is not None and lines is not None:
+        writable = {
+            document_id
+            for document_id, parts in records.items()
+            if all(_carries_lines(record) for record in parts)
+        }
+        chosen = lines.loc[lines["_document_id"].isin(list(writable))]
+        held_back = len(lines) - len(chosen)
+        line_result = loader.load(
+            target.lines,
+            chosen,
+            resolver=resolver,
+            record_type=line_type(target.record_type),
+            parent_type=target.record_type,
+            plan_only=plan_only,
+        )
+        tables.append(line_result)
+        for document_id, parts in _of_documents(chosen, line_result).items():
+            records[document_id].extend(_with_line_id(record, document_id) for record in parts)
+    rows = [_row(document_id, records[document_id], text) for document_id, text in hashes.items()]
+    return DocumentResult(rows, tables, held_back)
+
+
+def _carries_lines(header: RecordResult) -> bool:
+    """Whether lines may follow: the header is there, and ServiceNow did not refuse its new state.
+
+    A header that is there but for one column that would not be stored keeps its lines: holding
+    them back would not cure the column.
+    """
+    if not header.is_present:
+        return False
+    return all(problem.reason is LoadReason.NOT_STORED for problem in header.problems)
+
+
+def _of_documents(frame: pd.DataFrame, result: LoadResult) -> dict[str, list[RecordResult]]:
+    records: dict[str, list[RecordResult]] = defaultdict(list)
+    for key, document_id in zip(texts(frame, "_key"), texts(frame, "_document_id"), strict=True):
+        records[document_id].append(result.records[key])
+    return records
+
+
+def _with_line_id(record: RecordResult, document_id: str) -> RecordResult:
+    if not record.problems:
+        return record
+    line_id = record.key.removeprefix(f"{document_id}-")
+    problems = tuple(replace(problem, line_id=line_id) for problem in record.problems)
+    return replace(record, problems=problems)
+
+
+def _row(document_id: str, parts: list[RecordResult], content_hash: str) -> DocumentRow:
+    if not parts:  # lines without a header: nothing was sent
+        problem = missing_header(document_id)
+        return DocumentRow(document_id, "failed", "", content_hash, (problem,))
+    statuses = {part.status for part in parts}
+    return DocumentRow(
+        document_id=document_id,
+        status=_status(statuses),
+        sys_id=parts[0].sys_id,
+        content_hash=content_hash,
+        problems=tuple(problem for part in parts for problem in part.problems),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def _status(statuses: Iterable[str]) -> DocumentStatus:
+    for status in ("failed", "planned", "skipped"):
+        if status in statuses:
+            return status
+    return "loaded"
+
+
+def _content_hashes(
+    target: Target, headers: pd.DataFrame, lines: pd.DataFrame | None
+) -> dict[str, str]:
+    """Per document, over what is wanted; the order of rows does not matter, their keys do."""
+    parts: dict[str, list[bytes]] = defaultdict(list)
+    for spec, frame in ((target, headers), (target.lines, lines)):
+        if spec is None or frame is None:
+            continue
+        for record in read_records(prepare(spec), frame):
+            parts[record.document_id].append(
+                orjson.dumps([spec.table, record.key, record.fields], option=orjson.OPT_SORT_KEYS)
+            )
+    return {
+        document_id: blake2b(b"\n".join(sorted(encoded)), digest_size=16).hexdigest()
+        for document_id, encoded in parts.items()
+    }
+
+
+def _reasons(row: DocumentRow) -> list[str]:
+    return sorted({str(problem.reason) for problem in row.problems})

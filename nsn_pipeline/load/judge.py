@@ -1,0 +1,178 @@
+"""What one answer to one write proves.
+
+Pure. A 201 proves little: unknown and protected columns are dropped without a word, so only the
+echoed record counts (docs/facts/servicenow.md 2.4). Whatever proves nothing is looked up again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Protocol
+
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NsnError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    RequestRefusedError,
+    TransientError,
+    Where,
+)
+from nsn_pipeline.load import problems
+from nsn_pipeline.load.compare import received
+from nsn_pipeline.load.plan import Change, stored_as_wanted
+from nsn_pipeline.load.problems import LoadProblem
+from nsn_pipeline.load.table import Table
+
+_SUCCESS = {"create": HTTPStatus.CREATED, "update": HTTPStatus.OK}
+_NO_NEWS = "Operation Failed"  # stands before every refusal
+_TIMED_OUT = "maximum execution time exceeded"
+_CLASHES = ("error during insert of", "unique key violation", "duplicate entry")
+_REFUSALS = ("acl exception", "aborted by business rule", "data policy exception")
+_ENDPOINT_REFUSALS = ("failed api level acl validation",)
+_RETRIED = frozenset({202, 408, 429, 500, 502, 503, 504})
+
+
+class Verdict(StrEnum):
+    """What follows from an answer."""
+
+    CONFIRMED = "confirmed"  # the echo holds our values; a read-back has the last word
+    RESEND = "resend"  # it was not run
+    UNKNOWN = "unknown"  # look it up by key before anything is sent again
+    CLASH = "clash"  # a row with this key or sys_id seems to exist: look it up
+    FAILED = "failed"
+
+
+class Answer(Protocol):
+    """A sub-response as the client hands it over; `status` is None when it was not run."""
+
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def body(self) -> object: ...
+    @property
+    def error(self) -> NsnError | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: Verdict
+    sys_id: str = ""
+    problems: tuple[LoadProblem, ...] = ()
+    words: str = ""
+    retry_after_s: float | None = None
+
+
+def judge(table: Table, change: Change, answer: Answer) -> Judgement:
+    """Judge one answer.
+
+    Raises for answers that no record can cure: refused credentials, a closed endpoint, a table
+    that is not there, a key column that is not stored.
+    """
+    if answer.status is None:
+        return _not_serviced(answer)
+    record = _record(answer.body)
+    if answer.status == _SUCCESS.get(change.kind) and record is not None:
+        return _echo(table, change, record)
+    said = _error_words(answer)
+    text = said.lower()
+    words = said or f"HTTP {answer.status} without words"
+    _raise_for_everyone(table, answer, text, words)
+    if change.kind == "create" and any(clash in text for clash in _CLASHES):
+        return Judgement(Verdict.CLASH, words=words)
+    if _proves_nothing(change, answer.status, text):
+        return _unknown(answer, words)
+    if change.kind == "create" and not any(refusal in text for refusal in _REFUSALS):
+        # How an existing sys_id is refused is not documented: a refusal that does not say why may
+        # be one, and a look-up tells.
+        return Judgement(Verdict.CLASH, words=words)
+    return Judgement(Verdict.FAILED, problems=(problems.refused(words),), words=words)
+
+
+def _proves_nothing(change: Change, status: int, text: str) -> bool:
+    """A success without our record, a passing failure, or a row that vanished since it was read."""
+    return (
+        status < HTTPStatus.MULTIPLE_CHOICES
+        or status in _RETRIED
+        or _TIMED_OUT in text
+        or (status == HTTPStatus.NOT_FOUND and change.kind == "update")
+    )
+
+
+def _not_serviced(answer: Answer) -> Judgement:
+    if isinstance(answer.error, OutcomeUnknownError):
+        return _unknown(answer)
+    return Judgement(Verdict.RESEND, words="ServiceNow did not reach it within its time limit")
+
+
+def _unknown(answer: Answer, words: str = "") -> Judgement:
+    error = answer.error
+    retry_after_s = error.retry_after_s if isinstance(error, TransientError) else None
+    return Judgement(
+        Verdict.UNKNOWN, words=words or str(error or "no answer"), retry_after_s=retry_after_s
+    )
+
+
+def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgement:
+    """Compare the echo with what was sent: unknown and protected columns are dropped in silence."""
+    sys_id = received(record.get("sys_id")) or change.sys_id
+    stored_key = received(record.get(table.external_key))
+    if change.kind == "create" and stored_key != change.key:
+        raise ConfigurationError(
+            f"{table.name}.{table.external_key} does not keep the key it is given "
+            f"({change.key!r} came back as {stored_key!r}): create the column as a unique text "
+            "column that the role may read and write",
+            where=Where("ServiceNow", f"POST {table.name}", HTTPStatus.CREATED),
+        )
+    faults: list[LoadProblem] = []
+    for rule in table.rules:
+        column = rule.column
+        sent = change.values.get(column)
+        if sent is None or not rule.compared:
+            continue
+        if sent == "" and change.kind == "create":
+            continue  # a default may have filled it: the read-back finds and clears it
+        if column not in record and sent != "":
+            faults.append(problems.not_stored(column, sent, None))
+        else:
+            stored = record.get(column, "")
+            if stored != sent and not stored_as_wanted(rule, sent, received(stored)):
+                faults.append(problems.not_stored(column, sent, received(stored)))
+    if faults:
+        return Judgement(Verdict.FAILED, sys_id, tuple(faults))
+    return Judgement(Verdict.CONFIRMED, sys_id)
+
+
+def _raise_for_everyone(table: Table, answer: Answer, text: str, words: str) -> None:
+    where = Where("ServiceNow", f"write {table.name}", answer.status)
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        raise AuthenticationError(words, where=where)
+    if any(refusal in text for refusal in _ENDPOINT_REFUSALS):
+        raise PermissionDeniedError(words, where=where)
+    if "invalid table" in text:
+        raise ConfigurationError(
+            f"{words}: the table is absent, or not open to web services", where=where
+        )
+
+
+def _record(body: object) -> Mapping[str, object] | None:
+    if not isinstance(body, dict) or "error" in body:
+        return None
+    result = body.get("result")
+    return result if isinstance(result, dict) else None
+
+
+def _error_words(answer: Answer) -> str:
+    """ServiceNow's own words, from the body or, when that is unreadable, from the client."""
+    body = answer.body
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        message, detail = str(error.get("message") or ""), str(error.get("detail") or "")
+        if message == _NO_NEWS and detail:
+            return detail
+        return ": ".join(part for part in (message, detail) if part)
+    if error:
+        return str(error)
+    return answer.error.detail if isinstance(answer.error, RequestRefusedError) else ""

@@ -1,0 +1,201 @@
+"""What has to be written: wanted records against the ones ServiceNow holds.
+
+Pure: no I/O, no clock. The plan is data; `nsn plan` prints it, the writer carries it out, and
+planning again after writing gives nothing but `unchanged`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nsn_pipeline.load import problems
+from nsn_pipeline.load.compare import received, same, same_presence
+from nsn_pipeline.load.problems import LoadProblem
+from nsn_pipeline.load.sys_id import deterministic_sys_id
+from nsn_pipeline.load.table import Comparison, Rule, Table
+
+Kind = Literal["create", "update", "unchanged", "skipped"]
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One record as ServiceNow should hold it; references are sys_ids."""
+
+    key: str
+    document_id: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to do for one key: `values` is what is sent, `before` what it replaces."""
+
+    kind: Kind
+    key: str
+    document_id: str
+    sys_id: str
+    values: dict[str, str]
+    before: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One change or one problem for every distinct key that is wanted."""
+
+    changes: list[Change] = field(default_factory=list)
+    problems: dict[str, LoadProblem] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        return {**Counter(change.kind for change in self.changes), "failed": len(self.problems)}
+
+
+def distinct(
+    table: Table, wanted: Iterable[Wanted]
+) -> tuple[dict[str, Wanted], dict[str, LoadProblem]]:
+    """One record per key. The same record twice is one; two different ones are a problem."""
+    chosen: dict[str, Wanted] = {}
+    refused: dict[str, LoadProblem] = {}
+    for record in wanted:
+        key = record.key
+        if not is_safe_key(key):
+            refused[key] = problems.unsafe_key(key, table.external_key)
+        elif key not in chosen:
+            chosen[key] = record
+        elif chosen[key].fields != record.fields:
+            refused[key] = problems.duplicate_id(key, table.external_key)
+    for key in refused:
+        chosen.pop(key, None)
+    return chosen, refused
+
+
+def is_safe_key(key: str) -> bool:
+    """Whether a query can carry the key, and ServiceNow return it as it was.
+
+    Queries know no escape, and run what begins with `javascript:` (docs/facts/servicenow.md 2.2).
+    """
+    return (
+        key != ""
+        and key == key.strip()
+        and "^" not in key
+        and key.isprintable()
+        and not key.lower().startswith("javascript:")
+    )
+
+
+def plan(
+    table: Table,
+    wanted: Iterable[Wanted],
+    present: Mapping[str, Sequence[Row]],
+    *,
+    instance: str,
+    holders: Mapping[str, Row] | None = None,
+) -> Plan:
+    """Compare field by field.
+
+    `present` holds every row found per external key. `holders` holds rows found by the sys_id we
+    would create, where a look-up by key found none: see `_held`.
+    """
+    chosen, refused = distinct(table, wanted)
+    result = Plan(problems=refused)
+    for key, record in chosen.items():
+        rows = present.get(key, ())
+        if len(rows) > 1:
+            sys_ids = (received(row.get("sys_id")) for row in rows)
+            result.problems[key] = problems.duplicate_in_servicenow(
+                table.name, table.external_key, key, sys_ids
+            )
+        elif rows:
+            result.changes.append(_change(table, record, rows[0]))
+        else:
+            sys_id = deterministic_sys_id(instance, table.name, key)
+            holder = holders.get(sys_id) if holders else None
+            outcome = _held(table, record, holder) if holder else _absent(table, record, sys_id)
+            if isinstance(outcome, LoadProblem):
+                result.problems[key] = outcome
+            else:
+                result.changes.append(outcome)
+    return result
+
+
+def _change(table: Table, record: Wanted, row: Row) -> Change:
+    columns = differences(table, record.fields, row)
+    return Change(
+        kind="update" if columns else "unchanged",
+        key=record.key,
+        document_id=record.document_id,
+        sys_id=received(row.get("sys_id")),
+        values={column: record.fields[column] for column in columns},
+        before={column: received(row.get(column)) for column in columns},
+    )
+
+
+def _absent(table: Table, record: Wanted, sys_id: str) -> Change:
+    if not table.create:
+        return Change("skipped", record.key, record.document_id, "", {}, {})
+    # Empty columns are sent too: one that is left out gets the dictionary's default value. Whether
+    # the empty text keeps that default away is not documented; the writer's read-back will tell.
+    values = {**record.fields, table.external_key: record.key}
+    return Change("create", record.key, record.document_id, sys_id, values, {})
+
+
+def _held(table: Table, record: Wanted, holder: Row) -> Change | LoadProblem:
+    """The row with our sys_id, found under another key.
+
+    Its sys_id is a hash of this very key, so nobody else can have made it. With an empty key it is
+    ours, written when the key column was missing or cleared since: it gets its key back. With
+    another key somebody has re-used it, and a person must say which is right.
+    """
+    other_key = received(holder.get(table.external_key))
+    sys_id = received(holder.get("sys_id"))
+    if other_key not in {"", record.key}:
+        return problems.key_conflict(table.name, table.external_key, record.key, sys_id, other_key)
+    change = _change(table, record, holder)
+    if other_key:
+        return change
+    return Change(
+        kind="update",
+        key=change.key,
+        document_id=change.document_id,
+        sys_id=sys_id,
+        values={**change.values, table.external_key: record.key},
+        before={**change.before, table.external_key: ""},
+    )
+
+
+def differences(table: Table, values: Mapping[str, str], row: Row) -> list[str]:
+    """The columns to send: those that differ, and amounts whose witness does."""
+    changed: list[str] = []
+    for rule in table.rules:
+        column = rule.column
+        wanted = values.get(column)
+        if wanted is None or rule.triggers or not rule.compared:
+            continue
+        present = row.get(column, "")
+        if wanted != present and not same(rule.comparison, wanted, received(present)):
+            changed.append(column)
+    changed.extend(
+        rule.column
+        for rule in table.witnessed
+        if rule.column in values and _amount_differs(rule, values, row, changed)
+    )
+    return changed
+
+
+def _amount_differs(
+    rule: Rule, values: Mapping[str, str], row: Row, changed: Sequence[str]
+) -> bool:
+    """ServiceNow shows the amount in the reader's currency (docs/facts/servicenow.md 7.7)."""
+    if not rule.compared:
+        return False
+    if any(trigger in changed for trigger in rule.triggers):
+        return True
+    return not same_presence(values[rule.column], received(row.get(rule.column)))
+
+
+def stored_as_wanted(rule: Rule, wanted: str, stored: str) -> bool:
+    """Whether an echoed value proves that ours was stored; an amount may come back converted."""
+    if rule.comparison is Comparison.MONEY:
+        return same_presence(wanted, stored)
+    return same(rule.comparison, wanted, stored)

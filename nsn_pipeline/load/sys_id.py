@@ -1,0 +1,25 @@
+"""The sys_id a record gets when we create it, known before it is sent.
+
+ServiceNow honours a sys_id given on insert (docs/facts/servicenow.md 2.4), and it is the primary
+key of every table. Two runs, or one run that repeats a request whose answer was lost, therefore ask
+for the same row, and the database refuses the second.
+"""
+
+from hashlib import blake2b
+
+_SCHEME = (
+    b"nsn-sys-id-v1"  # changing it gives every record a new identity: never without a migration
+)
+
+
+def deterministic_sys_id(instance: str, table: str, external_key: str) -> str:
+    """32 lower-case hex digits that depend on all three parts and on where one part ends.
+
+    Host names know no case, so neither does `instance`.
+    """
+    digest = blake2b(digest_size=16, person=_SCHEME)
+    for part in (instance.lower(), table, external_key):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4, "big"))  # ("ab", "c") is not ("a", "bc")
+        digest.update(encoded)
+    return digest.hexdigest()

@@ -1,0 +1,95 @@
+"""From conform's accepted frame to wanted records with every reference resolved.
+
+Frames are turned into dicts once, column by column; each distinct reference is resolved once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from nsn_pipeline.load import problems
+from nsn_pipeline.load.plan import Wanted
+from nsn_pipeline.load.problems import LoadProblem
+from nsn_pipeline.load.resolver import Found, Resolver, is_reference, parse_reference
+from nsn_pipeline.load.table import Rule, Table
+
+
+@dataclass(slots=True)
+class Resolved:
+    """Records that can be written, what keeps the others back, and what was left empty."""
+
+    records: list[Wanted] = field(default_factory=list)
+    problems: dict[str, tuple[str, tuple[LoadProblem, ...]]] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_records(table: Table, frame: pd.DataFrame) -> list[Wanted]:
+    """One `Wanted` per row; null is the empty text, which clears a column."""
+    columns = [rule.column for rule in table.rules]
+    rows = zip(*(texts(frame, column) for column in columns), strict=True)
+    identities = zip(texts(frame, "_key"), texts(frame, "_document_id"), strict=True)
+    return [
+        Wanted(key, document_id, dict(zip(columns, row, strict=True)))
+        for (key, document_id), row in zip(identities, rows, strict=True)
+    ]
+
+
+def texts(frame: pd.DataFrame, column: str) -> list[str]:
+    """A column as plain strings."""
+    values = pd.Series(frame[column]).astype(object)
+    return values.where(values.notna(), "").tolist()
+
+
+def resolve_references(
+    table: Table, records: Iterable[Wanted], resolver: Resolver, *, parent_type: str
+) -> Resolved:
+    """Put sys_ids in place of `ref:` texts.
+
+    A required reference that cannot be resolved is a problem; an optional one is left empty, with
+    a note, because the document is right without it. Several records under one key are a problem
+    in both cases: none of them is more right than the others.
+    """
+    kept = list(records)
+    references = {
+        text: parse_reference(text, parent_type=parent_type)
+        for text in {record.fields[rule.column] for rule in table.references for record in kept}
+        if is_reference(text)
+    }
+    if not references:
+        return Resolved(kept)
+    resolver.fetch(references.values())
+    found = {text: resolver.find(*reference) for text, reference in references.items()}
+    result = Resolved()
+    for record in kept:
+        faults: list[LoadProblem] = []
+        notes: list[str] = []
+        for rule in table.references:
+            text = record.fields[rule.column]
+            if text not in found:
+                continue
+            sys_id = found[text].sys_id
+            record.fields[rule.column] = sys_id or ""
+            if sys_id is None:
+                problem = _unresolved(rule, references[text], found[text], resolver)
+                if rule.required or found[text].sys_ids:
+                    faults.append(problem)
+                else:
+                    notes.append(f"{rule.column} left empty: {problem.remedy}")
+        if faults:
+            result.problems[record.key] = (record.document_id, tuple(faults))
+        else:
+            result.records.append(record)
+        if notes:
+            result.notes[record.key] = tuple(notes)
+    return result
+
+
+def _unresolved(
+    rule: Rule, reference: tuple[str, str], found: Found, resolver: Resolver
+) -> LoadProblem:
+    record_type, key = reference
+    if found.sys_ids:
+        table, external_key = resolver.place(record_type)
+        return problems.duplicate_in_servicenow(table, external_key, key, found.sys_ids)
+    return problems.missing_reference(record_type, key, rule.column)

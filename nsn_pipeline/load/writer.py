@@ -1,0 +1,198 @@
+"""Carries a plan out, one table at a time, until every record is proven or explained.
+
+Look up by external key, plan, send, judge, and go round again: the next look-up proves what was
+written and finds what is still to do. Nothing is ever sent twice on a guess
+(docs/facts/servicenow.md 2.4).
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Protocol, Self
+
+import pandas as pd
+
+from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
+from nsn_pipeline.errors import ConfigurationError, TransientError
+from nsn_pipeline.load.judge import Judgement
+from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
+from nsn_pipeline.load.plan import Plan, Row, distinct, plan
+from nsn_pipeline.load.problems import LoadProblem
+from nsn_pipeline.load.resolver import LookUp, Resolver
+from nsn_pipeline.load.sender import BatchClient, Pacer, Sender, Sent
+from nsn_pipeline.load.sys_id import deterministic_sys_id
+from nsn_pipeline.load.table import Table, prepare
+from nsn_pipeline.load.wanted import read_records, resolve_references
+from nsn_pipeline.profiles.model import Target
+
+_LOOKUP_SHARE = (
+    500  # keys per parallel look-up: fewer would cost calls, more would leave threads idle
+)
+
+Rows = dict[str, Sequence[Row]]
+
+
+class ServiceNow(LookUp, BatchClient, Protocol):
+    """What loading needs of `clients.servicenow.ServiceNowClient`."""
+
+    def columns(self, table: str) -> Mapping[str, object] | None: ...
+
+
+class Loader:
+    """Writes frames of wanted records; keeps its connections for the run, so close it."""
+
+    def __init__(
+        self,
+        client: ServiceNow,
+        *,
+        instance: str,
+        pacer: Pacer | None = None,
+        policy: RetryPolicy | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._client = client
+        self._instance = instance
+        self._pacer = pacer or Pacer()
+        # The client has already repeated what is safe to repeat. This counts how often one record
+        # is sent while its outcome stays unknown, with a look-up in between.
+        self._policy = policy or RetryPolicy(max_attempts=5)
+        self._sleep = sleep
+        self._jitter = jitter
+        self._clock = clock
+        self._executor = ThreadPoolExecutor(self._pacer.connections, thread_name_prefix="load")
+        self._checked: set[str] = set()
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def load(
+        self,
+        target: Target,
+        frame: pd.DataFrame,
+        *,
+        resolver: Resolver,
+        record_type: str | None = None,
+        parent_type: str = "",
+        plan_only: bool = False,
+    ) -> LoadResult:
+        """Make ServiceNow hold the frame's records, or say per record why not.
+
+        `record_type` is the name others refer to these records by, `parent_type` what `ref:parent`
+        means. With `plan_only` nothing is written: records that would be are `planned`.
+        Raises when ServiceNow as a whole cannot be written to; then any part may have been written,
+        and running again finds it.
+        """
+        started = self._clock()
+        table = prepare(target)
+        result = LoadResult(table.name)
+        records, refused = distinct(table, read_records(table, frame))
+        ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
+        documents = dict(zip(frame["_key"], frame["_document_id"], strict=True))
+        for key, problem in refused.items():
+            _fail(result, key, documents.get(key, ""), (problem,))
+        for key, (document_id, problems) in ready.problems.items():
+            _fail(result, key, document_id, problems)
+        ledger = Ledger(
+            {record.key: record for record in ready.records},
+            notes=ready.notes,
+            max_attempts=self._policy.max_attempts,
+        )
+        self._run(table, ledger, result, plan_only=plan_only)
+        result.records.update(ledger.records)
+        resolver.learn(
+            record_type or table.record_type,
+            {key: record.sys_id for key, record in ledger.records.items()},
+        )
+        result.duration_s = self._clock() - started
+        return result
+
+    def _run(self, table: Table, ledger: Ledger, result: LoadResult, *, plan_only: bool) -> None:
+        first = True
+        while ledger.open:
+            step = self._plan(table, ledger)
+            outbox = ledger.sort(step)
+            if first:
+                first = False
+                result.plan = step
+                if any(change.kind == "create" for change in outbox):
+                    self._check_key_column(table)
+            if plan_only:
+                ledger.leave_planned(outbox)
+                return
+            if not outbox:
+                return
+            sent = Sender(self._client, table, self._pacer, self._executor).send(outbox)
+            result.calls += sent.calls
+            waiting = ledger.note(outbox, sent.judgements)
+            self._wait(ledger, waiting, sent)
+
+    def _plan(self, table: Table, ledger: Ledger) -> Plan:
+        present = self._look_up(table, table.external_key, list(ledger.open))
+        absent = [key for key in ledger.clashed if not present.get(key)]
+        sys_ids = [deterministic_sys_id(self._instance, table.name, key) for key in absent]
+        by_sys_id = self._look_up(table, "sys_id", sys_ids)
+        holders = {sys_id: rows[0] for sys_id, rows in by_sys_id.items() if rows}
+        return plan(table, ledger.open.values(), present, instance=self._instance, holders=holders)
+
+    def _look_up(self, table: Table, column: str, values: Sequence[str]) -> Rows:
+        if not values:
+            return {}
+        shares = [values[i : i + _LOOKUP_SHARE] for i in range(0, len(values), _LOOKUP_SHARE)]
+        rows: Rows = {}
+        for found in self._executor.map(
+            lambda share: self._client.lookup(table.name, column, share, table.fields), shares
+        ):
+            rows.update(found)
+        return rows
+
+    def _check_key_column(self, table: Table) -> None:
+        """A query on a column that does not exist matches nothing, or everything, and never fails.
+
+        Creating on the strength of such an answer would make records that no run can find again
+        (docs/facts/servicenow.md 2.2).
+        """
+        if table.name in self._checked:
+            return
+        columns = self._client.columns(table.name)
+        if columns is not None and table.external_key not in columns:
+            raise ConfigurationError(
+                f"{table.name} has no column {table.external_key}: create it as a unique text "
+                "column, or name another `external_key` in the profile"
+            )
+        self._checked.add(table.name)
+
+    def _wait(self, ledger: Ledger, waiting: Iterable[Judgement], sent: Sent) -> None:
+        """Give a struggling instance time; give up when nothing at all gets through to it."""
+        doubts = list(waiting)
+        if not doubts:
+            return
+        if sent.failure is not None and not sent.answered:
+            raise sent.failure
+        advised = [doubt.retry_after_s for doubt in doubts if doubt.retry_after_s is not None]
+        error = TransientError(doubts[0].words, retry_after_s=max(advised, default=None))
+        attempt = min(ledger.attempts(), self._policy.max_attempts - 1)  # then a last look-up
+        delay_s = next_delay_s(max(attempt, 1), error, self._policy, jitter=self._jitter())
+        if delay_s is None:
+            raise error
+        self._sleep(delay_s)
+
+
+def _fail(
+    result: LoadResult, key: str, document_id: str, problems: tuple[LoadProblem, ...]
+) -> None:
+    result.records[key] = RecordResult(key, document_id, "failed", "", problems)

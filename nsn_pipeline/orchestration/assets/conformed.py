@@ -1,0 +1,275 @@
+"""Conform assets: the gate. Every document becomes a wanted ServiceNow document, or a rejection
+with all its reasons.
+
+Four files per day and record type: the accepted headers and lines, the problems of the rejected,
+and one row per document read. Rows in = accepted + rejected, always; a check says so. Nothing is
+written to ServiceNow here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from nsn_pipeline.conform.conform import conform
+from nsn_pipeline.conform.outcome import Context, Documents, Outcome
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.frames import records_of
+from nsn_pipeline.landing import Landing
+from nsn_pipeline.orchestration import checks
+from nsn_pipeline.orchestration.assets import mapping, netsuite, servicenow_reference
+from nsn_pipeline.orchestration.reporting import (
+    report_checks,
+    report_partition,
+    report_totals,
+)
+from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
+from nsn_pipeline.orchestration.snapshots import Snapshots
+from nsn_pipeline.profiles.model import Profile
+from nsn_pipeline.records.registry import REGISTRY
+from nsn_pipeline.state.job_state import DocumentState, Status
+
+GROUP = "conform"
+
+
+@dataclass(frozen=True, slots=True)
+class Conformed:
+    """One record type on its way through the gate: its asset, and the extract assets it reads."""
+
+    record_type: str
+    asset: str
+    headers: str
+    lines: str | None = None
+
+    @property
+    def has_lines(self) -> bool:
+        return self.lines is not None
+
+    @property
+    def unpartitioned(self) -> bool:
+        """Dimensions are snapshots, not days."""
+        return REGISTRY[self.record_type].shape == "dimension"
+
+    def path(self, part: str) -> tuple[str, ...]:
+        """Where a part lands: `headers`, `lines`, `problems` or `documents`."""
+        return ("conformed", self.asset, part)
+
+
+CONFORMED: Mapping[str, Conformed] = {
+    names.record_type: names
+    for names in (
+        Conformed("gl_account", "gl_accounts", "gl_accounts"),
+        Conformed("cost_center", "cost_centers", "departments"),
+        Conformed("vendor", "suppliers", "vendors"),
+        Conformed("purchase_order", "purchase_orders", "purchase_orders", "purchase_order_lines"),
+        Conformed("vendor_bill", "invoices", "vendor_bills", "vendor_bill_lines"),
+        Conformed("gl_posting", "gl_postings", "gl_postings"),
+    )
+}
+
+
+def key(asset: str) -> dg.AssetKey:
+    """The asset key of a conformed asset."""
+    return dg.AssetKey(["conformed", asset])
+
+
+def conformed_assets(
+    daily: dg.DailyPartitionsDefinition, profile: Profile
+) -> list[dg.AssetsDefinition]:
+    """One gate per record type."""
+    return [_conformed(daily, profile, names) for names in CONFORMED.values()]
+
+
+def read_accepted(
+    landing: Landing, names: Conformed, day: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """What a day's gate let through. Raises FileNotFoundError when the day was never conformed."""
+    lines = landing.read(names.path("lines"), day) if names.has_lines else None
+    return landing.read(names.path("headers"), day), lines
+
+
+@dataclass(slots=True)
+class _Totals:
+    """A run's figures; a document met on several days counts once, as it was met last."""
+
+    status: dict[str, str] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        for row in records_of(outcome.documents, ("document_id", "status")):
+            self.status[row["document_id"] or ""] = row["status"]
+        self.reasons.update(outcome.reasons())
+
+    def figures(self) -> dict[str, int]:
+        counts = Counter(self.status.values())
+        rejected = counts.pop("rejected", 0)
+        return {"read": len(self.status), "accepted": counts.total(), "rejected": rejected}
+
+
+def _conformed(
+    daily: dg.DailyPartitionsDefinition, profile: Profile, names: Conformed
+) -> dg.AssetsDefinition:
+    asset_key = key(names.asset)
+    partitions = None if names.unpartitioned else daily
+
+    @dg.multi_asset(
+        name=f"conformed_{names.asset}",
+        specs=[
+            dg.AssetSpec(
+                asset_key,
+                deps=_deps(names),
+                group_name=GROUP,
+                kinds={"pandera", "parquet"},
+                owners=OWNERS,
+                description=_description(profile, names),
+            )
+        ],
+        check_specs=checks.specs(names.record_type, asset_key, partitions),
+        partitions_def=partitions,
+    )
+    def gate(
+        context: dg.AssetExecutionContext, systems: SystemsResource
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
+        days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
+        results: dict[str | None, list[checks.CheckFigures]] = {}
+        totals = _Totals()
+        with systems.opened(context.run_id) as connections:
+            snapshots = Snapshots(connections)
+            for day in days:
+                documents = _read(connections, snapshots, names, day)
+                faults = checks.schema_faults(names.record_type, documents)
+                if faults:
+                    results[day] = checks.broken_schema(names.record_type, faults)
+                    continue
+                outcome = conform(
+                    documents,
+                    profile.targets[names.record_type],
+                    _context(connections, snapshots, names, day),
+                    profile,
+                )
+                _land(connections, names, day, outcome)
+                _record(connections, names, day, outcome)
+                totals.add(outcome)
+                results[day] = checks.figures(names.record_type, documents, outcome)
+                report_partition(context, asset_key, day, _metadata(outcome))
+        report_totals(context, asset_key, totals.figures())
+        yield dg.MaterializeResult(asset_key=asset_key)
+        yield from report_checks(context, asset_key, results)
+
+    return gate
+
+
+def _deps(names: Conformed) -> list[dg.AssetKey]:
+    deps = [netsuite.key(names.headers), *([netsuite.key(names.lines)] if names.lines else [])]
+    if names.record_type in {"vendor", "purchase_order", "vendor_bill", "gl_posting"}:
+        deps.extend([netsuite.key("currencies"), netsuite.key("subsidiaries")])
+    if names.record_type == "gl_account":
+        return [*deps, mapping.key("gl_account"), servicenow_reference.key("gl_account")]
+    if names.record_type == "cost_center":
+        return [*deps, mapping.key("cost_center"), servicenow_reference.key("cost_center")]
+    if names.record_type != "vendor":
+        deps.extend(mapping.key(kind) for kind in ("gl_account", "cost_center"))
+        deps.append(key("suppliers"))
+    return deps
+
+
+def _read(
+    connections: Connections, snapshots: Snapshots, names: Conformed, day: str | None
+) -> Documents:
+    if names.unpartitioned:
+        return Documents(snapshots.netsuite(names.headers))
+    landing = connections.landing
+    lines = landing.read(("netsuite", names.lines), day) if names.lines else None
+    return Documents(landing.read(("netsuite", names.headers), day), lines)
+
+
+def _context(
+    connections: Connections, snapshots: Snapshots, names: Conformed, day: str | None
+) -> Context:
+    vendors, vendor_names = _suppliers(connections.landing, names, day)
+    return Context(
+        accounts=snapshots.netsuite("gl_accounts"),
+        departments=snapshots.netsuite("departments"),
+        subsidiaries=snapshots.netsuite("subsidiaries"),
+        currencies=snapshots.netsuite("currencies"),
+        vendor_names=vendor_names,
+        gl_crosswalk=snapshots.crosswalk("gl_account"),
+        cc_crosswalk=snapshots.crosswalk("cost_center"),
+        vendors=vendors,
+        netsuite_ui=connections.netsuite_ui,
+        base_currency=connections.settings.project.base_currency,
+    )
+
+
+def _suppliers(
+    landing: Landing, names: Conformed, day: str | None
+) -> tuple[frozenset[str], dict[str, str]]:
+    """The vendors this partition may refer to, and the names people know them by."""
+    if names.unpartitioned or names.record_type == "vendor":
+        return frozenset(), {}
+    documents = landing.read(CONFORMED["vendor"].path("documents"), day)
+    rows = records_of(documents, ("document_id", "status", "vendor"))
+    accepted = frozenset(row["document_id"] for row in rows if row["status"] != "rejected")
+    return accepted, {row["document_id"]: row["vendor"] or "" for row in rows}
+
+
+def _land(connections: Connections, names: Conformed, day: str | None, outcome: Outcome) -> None:
+    parts = {
+        "headers": outcome.headers,
+        "lines": outcome.lines,
+        "problems": outcome.problems,
+        "documents": outcome.documents,
+    }
+    for part, frame in parts.items():
+        if frame is not None:
+            tags = {"run_id": connections.run_id}
+            connections.landing.write_frame(names.path(part), day, frame, tags=tags)
+
+
+def _record(connections: Connections, names: Conformed, day: str | None, outcome: Outcome) -> None:
+    """Accepted documents are pending until written; rejected ones say what they wait for."""
+    now = datetime.now(UTC)
+    reasons: dict[str, set[str]] = {}
+    references: dict[str, set[str]] = {}
+    for problem in records_of(outcome.problems, ("document_id", "reason", "reference")):
+        document_id = problem["document_id"]
+        reasons.setdefault(document_id, set()).add(problem["reason"])
+        if problem["reference"]:
+            references.setdefault(document_id, set()).add(problem["reference"])
+    rejected = set(outcome.rejected_ids)
+    connections.job_state.record(
+        DocumentState(
+            record_type=names.record_type,
+            document_id=document_id,
+            status=Status.REJECTED if document_id in rejected else Status.PENDING,
+            partition=day or "",
+            run_id=connections.run_id,
+            updated_at=now,
+            reasons=tuple(sorted(reasons.get(document_id, ()))),
+            references=tuple(sorted(references.get(document_id, ()))),
+        )
+        for document_id in [*outcome.accepted_ids, *outcome.rejected_ids]
+    )
+
+
+def _metadata(outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    summary: dict[str, Any] = outcome.summary()
+    numbers = {name: value for name, value in summary.items() if isinstance(value, int)}
+    return {
+        "dagster/row_count": dg.MetadataValue.int(len(outcome.headers)),
+        **{name: dg.MetadataValue.int(value) for name, value in numbers.items()},
+        "amounts": dg.MetadataValue.json(summary["amounts"]),
+        "reasons": dg.MetadataValue.json(summary["reasons"]),
+    }
+
+
+def _description(profile: Profile, names: Conformed) -> str:
+    target = profile.targets[names.record_type]
+    return (
+        f"`{names.headers}` as `{target.table}` should hold them, and the ones that may not be "
+        "written, each with every reason and its remedy."
+    )

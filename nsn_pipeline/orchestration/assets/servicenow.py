@@ -1,0 +1,271 @@
+"""Load assets: what was accepted, written to ServiceNow and proven there.
+
+Order: suppliers, purchase orders with lines, invoices with lines, GL postings; the dimensions on
+their own. Days are loaded in groups, so that a long range fills its batches and still holds only a
+few thousand documents in memory.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.load.documents import DocumentResult, DocumentRow, load_documents
+from nsn_pipeline.orchestration.assets import conformed
+from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
+from nsn_pipeline.orchestration.reporting import (
+    CheckFigures,
+    report_checks,
+    report_partition,
+    report_totals,
+)
+from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
+from nsn_pipeline.profiles.model import Profile, Target
+from nsn_pipeline.state.job_state import DocumentState, Status
+
+GROUP = "servicenow_load"
+GROUP_DOCUMENTS = 4_000  # documents loaded together; bounds memory, and is far above a batch
+WRITTEN_CHECK = "all_written"
+AFTER = {
+    "purchase_order": ("vendor",),
+    "vendor_bill": ("vendor", "purchase_order"),
+    "gl_posting": ("vendor", "vendor_bill"),
+}
+
+
+def table_key(table: str) -> dg.AssetKey:
+    """The asset key of a ServiceNow table."""
+    return dg.AssetKey(["servicenow", table])
+
+
+def load_keys(target: Target) -> list[dg.AssetKey]:
+    """The assets a target's documents land in: its table, and its lines' table."""
+    lines = [table_key(target.lines.table)] if target.lines else []
+    return [table_key(target.table), *lines]
+
+
+def servicenow_assets(
+    daily: dg.DailyPartitionsDefinition, profile: Profile
+) -> list[dg.AssetsDefinition]:
+    """One load per record type of the profile."""
+    return [_load(daily, profile, names) for names in CONFORMED.values()]
+
+
+# A row that vanished from ServiceNow between the gate and the load is left for the next run.
+_STATUS = {"loaded": Status.LOADED, "failed": Status.FAILED, "skipped": Status.PENDING}
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts per table and day, and for the run as a whole."""
+
+    totals: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    by_day: dict[str | None, dict[str, Counter[str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
+    )
+    failures: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
+    calls: int = 0
+
+
+def _load(
+    daily: dg.DailyPartitionsDefinition, profile: Profile, names: Conformed
+) -> dg.AssetsDefinition:
+    target = profile.targets[names.record_type]
+    keys = load_keys(target)
+    partitions = None if names.unpartitioned else daily
+    deps = [
+        conformed.key(names.asset),
+        *(
+            table_key(profile.targets[earlier].table)
+            for earlier in AFTER.get(names.record_type, ())
+        ),
+    ]
+
+    @dg.multi_asset(
+        name=f"servicenow_{names.asset}",
+        specs=[
+            dg.AssetSpec(
+                asset_key,
+                deps=deps,
+                group_name=GROUP,
+                kinds={"servicenow"},
+                owners=OWNERS,
+                description=_description(target, asset_key),
+                metadata={"dagster/column_schema": _column_schema(target, asset_key)},
+            )
+            for asset_key in keys
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                WRITTEN_CHECK,
+                asset=keys[0],
+                partitions_def=partitions,
+                description="Every accepted document is in ServiceNow, whole, or says why not.",
+            )
+        ],
+        partitions_def=partitions,
+    )
+    def load(
+        context: dg.AssetExecutionContext, systems: SystemsResource
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
+        days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
+        with systems.opened(context.run_id) as connections:
+            tally = _load_days(connections, target, names, days)
+        for day in days:
+            for asset_key in keys:
+                report_partition(context, asset_key, day, _figures(tally.by_day[day], asset_key))
+        for asset_key in keys:
+            totals = _figures(tally.totals, asset_key)
+            report_totals(context, asset_key, {**totals, "batch_calls": tally.calls})
+        yield from (dg.MaterializeResult(asset_key=asset_key) for asset_key in keys)
+        checks = {day: [_written_check(tally, target, day)] for day in days}
+        yield from report_checks(context, keys[0], checks)
+
+    return load
+
+
+def _load_days(
+    connections: Connections, target: Target, names: Conformed, days: Sequence[str | None]
+) -> _Tally:
+    tally = _Tally()
+    resolver = connections.resolver()
+    for group in _groups(connections, names, days):
+        headers = pd.concat([headers for _, headers, _ in group])
+        # A vendor or a billed order may come with several days of the group: it is one record.
+        once = headers.drop_duplicates("_key")
+        lines = None
+        if names.has_lines:
+            lines = pd.concat([part for _, _, part in group if part is not None])
+            lines = lines.drop_duplicates("_key")
+        result = load_documents(connections.loader, target, once, lines, resolver=resolver)
+        _count(tally, result, group)
+        _record(connections, names.record_type, result, headers)
+    return tally
+
+
+_Day = tuple[str | None, pd.DataFrame, pd.DataFrame | None]
+
+
+def _groups(
+    connections: Connections, names: Conformed, days: Sequence[str | None]
+) -> Iterator[list[_Day]]:
+    group: list[_Day] = []
+    held = 0
+    for day in days:
+        headers, lines = conformed.read_accepted(connections.landing, names, day)
+        if headers.empty:
+            continue
+        if group and held + len(headers) > GROUP_DOCUMENTS:
+            yield group
+            group, held = [], 0
+        group.append((day, headers, lines))
+        held += len(headers)
+    if group:
+        yield group
+
+
+def _count(tally: _Tally, result: DocumentResult, group: Sequence[_Day]) -> None:
+    rows = {row.document_id: row for row in result.documents}
+    for table_result, of_lines in zip(result.tables, (False, True), strict=False):
+        counts = {k: v for k, v in table_result.counts().items() if v}
+        tally.totals[table_result.table].update(counts)
+        tally.calls += table_result.calls
+        for day, headers, lines in group:
+            frame = lines if of_lines else headers
+            assert frame is not None  # noqa: S101 - a second table is there only with lines
+            records = table_result.records
+            tally.by_day[day][table_result.table].update(
+                records[key].status for key in frame["_key"] if key in records
+            )
+    for day, headers, _ in group:
+        failed = {d for d in headers["_document_id"] if rows[d].status == "failed"}
+        tally.failures[day].extend(rows[document_id] for document_id in sorted(failed))
+
+
+def _record(
+    connections: Connections, record_type: str, result: DocumentResult, headers: pd.DataFrame
+) -> None:
+    day_of = dict(zip(headers["_document_id"], headers["_day"], strict=True))
+    now = datetime.now(UTC)
+    connections.job_state.record(
+        DocumentState(
+            record_type=record_type,
+            document_id=row.document_id,
+            status=_STATUS[row.status],
+            partition=_text(day_of[row.document_id]),
+            run_id=connections.run_id,
+            updated_at=now,
+            reasons=tuple(sorted({str(problem.reason) for problem in row.problems})),
+            references=tuple(
+                sorted({problem.reference for problem in row.problems if problem.reference})
+            ),
+            content_hash=row.content_hash,
+            sys_id=row.sys_id,
+        )
+        for row in result.documents
+    )
+
+
+def _written_check(tally: _Tally, target: Target, day: str | None) -> CheckFigures:
+    failed = tally.failures.get(day, [])
+    counts = tally.by_day[day][target.table]
+    rows = [
+        dg.TableRecord(
+            {
+                "document_id": row.document_id,
+                "reason": "; ".join(sorted({str(p.reason) for p in row.problems})),
+                "remedy": " ".join(p.remedy for p in row.problems),
+            }
+        )
+        for row in failed[:200]
+    ]
+    schema = dg.TableSchema([dg.TableColumn(n) for n in ("document_id", "reason", "remedy")])
+    return CheckFigures(
+        WRITTEN_CHECK,
+        passed=not failed,
+        description=f"{len(failed)} of {counts.total()} documents could not be written whole",
+        metadata={
+            "failed": len(failed),
+            **counts,
+            "documents": dg.MetadataValue.table(rows, schema=schema),
+        },
+    )
+
+
+def _figures(tables: Mapping[str, Counter[str]], asset_key: dg.AssetKey) -> dict[str, int]:
+    counts = tables.get(asset_key.path[-1], Counter())
+    names = ("created", "updated", "unchanged", "failed", "skipped")
+    return {"dagster/row_count": counts.total(), **{name: counts[name] for name in names}}
+
+
+def _description(target: Target, asset_key: dg.AssetKey) -> str:
+    part = target if asset_key == table_key(target.table) else target.lines
+    assert part is not None  # noqa: S101 - keys come from the target
+    kept = (
+        "rows that exist are kept in step; none is created"
+        if not part.create
+        else ("records are created with a deterministic sys_id, or changed where they differ")
+    )
+    return f"ServiceNow `{part.table}`, found by `{part.external_key}`: {kept}."
+
+
+def _column_schema(target: Target, asset_key: dg.AssetKey) -> dg.TableSchema:
+    part = target if asset_key == table_key(target.table) else target.lines
+    assert part is not None  # noqa: S101 - keys come from the target
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.column, type=str(column.converter), description=f"from {column.source}"
+            )
+            for column in part.columns
+        ]
+    )
+
+
+def _text(day: object) -> str:
+    return day if isinstance(day, str) else ""

@@ -1,0 +1,130 @@
+"""How steps report: figures per partition, check results per partition, and totals per run.
+
+Dagster drops the partition from check results of a run over several days (docs/facts/dagster.md 2),
+so results are logged here as events that name their day, one way for single days and wide windows
+alike.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+
+from nsn_pipeline.frames import records_of
+
+TOTALS_LABEL = "run_totals"
+TABLE_ROWS = 200  # rows of failing documents shown in a check; the rest are in the landing file
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFigures:
+    """One check's result for one day."""
+
+    name: str
+    passed: bool
+    description: str
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def report_partition(
+    context: dg.AssetExecutionContext,
+    asset_key: dg.AssetKey,
+    day: str | None,
+    metadata: Mapping[str, Any],
+) -> None:
+    """Attach figures to one day's materialisation of one asset (or to an unpartitioned one)."""
+    context.add_asset_metadata(metadata, asset_key=asset_key, partition_key=day)
+
+
+def report_totals(
+    context: dg.AssetExecutionContext, asset_key: dg.AssetKey, metadata: Mapping[str, Any]
+) -> None:
+    """Log a run's totals for an asset: a document met on several days counts once."""
+    context.log_event(
+        dg.AssetObservation(asset_key=asset_key, description=TOTALS_LABEL, metadata=dict(metadata))
+    )
+
+
+def report_checks(
+    context: dg.AssetExecutionContext,
+    asset_key: dg.AssetKey,
+    results: Mapping[str | None, Sequence[CheckFigures]],
+) -> Iterator[dg.Output[None]]:
+    """Log every day's check results, then mark the checks as done for the step.
+
+    Raises dg.Failure after all are logged when one has severity ERROR: what reads this asset must
+    not run.
+    """
+    broken: list[str] = []
+    for day, figures in results.items():
+        for check in figures:
+            evaluation: Any = (  # `log_event` takes it, its annotation does not say so
+                dg.AssetCheckEvaluation(
+                    asset_key=asset_key,
+                    check_name=check.name,
+                    passed=check.passed,
+                    severity=check.severity,
+                    description=check.description,
+                    metadata={k: _metadata_value(v) for k, v in check.metadata.items()},
+                    partition=day,
+                )
+            )
+            context.log_event(evaluation)
+            if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+                broken.append(f"{day or 'snapshot'} {check.name}: {check.description}")
+    if broken:
+        raise dg.Failure(
+            description="a blocking check failed; nothing downstream was written: "
+            + "; ".join(broken),
+            allow_retries=False,
+        )
+    outputs = context.assets_def.node_check_specs_by_output_name
+    for output_name, spec in outputs.items():
+        if spec.key in context.selected_asset_check_keys:
+            yield dg.Output(None, output_name=output_name)
+
+
+def problem_table(problems: pd.DataFrame) -> dg.TableMetadataValue:
+    """Failing documents as a table: record, reason, value, remedy, link; the first `TABLE_ROWS`."""
+    columns = [
+        "document_id", "tranid", "vendor", "subsidiary", "amount", "currency", "reason",
+        "line_id", "column", "value", "remedy", "url",
+    ]  # fmt: skip
+    rows = records_of(problems.head(TABLE_ROWS), columns)
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({name: "" if v is None else str(v) for name, v in row.items()})
+            for row in rows
+        ],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
+    )
+
+
+def column_schema(fields: Iterable[pa.Field], descriptions: Mapping[str, str]) -> dg.TableSchema:
+    """An asset's column schema for the UI."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(f.name, type=str(f.type), description=descriptions.get(f.name))
+            for f in fields
+        ]
+    )
+
+
+def _metadata_value(value: object) -> dg.MetadataValue:
+    if isinstance(value, dg.MetadataValue):
+        return value
+    if isinstance(value, int | float | str):
+        return (
+            dg.MetadataValue.int(value)
+            if isinstance(value, int)
+            else (
+                dg.MetadataValue.float(value)
+                if isinstance(value, float)
+                else dg.MetadataValue.text(value)
+            )
+        )
+    return dg.MetadataValue.json(cast("Mapping[str, Any]", value))

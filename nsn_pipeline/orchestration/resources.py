@@ -1,0 +1,25 @@
+"""The Dagster resource: it holds no secret, so none can be shown; it opens connections per step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.settings import load_settings
+
+OWNERS = ["team:finance-systems"]
+
+
+class SystemsResource(dg.ConfigurableResource):
+    """NetSuite, ServiceNow, Redis and the landing files, from the environment at run time.
+
+    Credentials are read when a step opens its connections, never into resource configuration:
+    Dagster prints that in the UI.
+    """
+
+    @contextmanager
+    def opened(self, run_id: str) -> Iterator[Connections]:
+        """Connections for one step; closed when it ends, also on failure."""
+        with Connections(load_settings(), run_id=run_id) as connections:
+            yield connections

@@ -1,0 +1,61 @@
+"""Dimensions and references as a run must see them: read in this run, never yesterday's.
+
+When the run materialised a snapshot asset, its landing file is used; otherwise (a backfill of
+partitioned assets alone) it is read again, in memory. See docs/decisions/0002.
+"""
+
+from functools import cache
+
+import pandas as pd
+
+from nsn_pipeline.conform.crosswalk import Crosswalk, CrosswalkKind
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.extract.references import read_references
+from nsn_pipeline.orchestration.assets.netsuite import read_snapshot
+
+REFERENCE_ASSETS = {"gl_account": "gl_accounts", "cost_center": "cost_centers"}
+DIMENSION_ASSETS = {"gl_account": "gl_accounts", "cost_center": "departments"}
+
+
+class Snapshots:
+    """Lazily read; one object per step."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.netsuite = cache(self._netsuite)
+        self.reference = cache(self._reference)
+        self.crosswalk = cache(self._crosswalk)
+
+    def _netsuite(self, name: str) -> pd.DataFrame:
+        """A NetSuite dimension in canonical columns."""
+        landed = self._landed(("netsuite", name))
+        if landed is not None:
+            return landed
+        return read_snapshot(self._connections, name).to_pandas(types_mapper=pd.ArrowDtype)
+
+    def _reference(self, kind: str) -> pd.DataFrame:
+        """What ServiceNow holds of a reference kind."""
+        landed = self._landed(("servicenow_reference", REFERENCE_ASSETS[kind]))
+        if landed is not None:
+            return landed
+        connections = self._connections
+        return read_references(connections.servicenow, connections.profile.references[kind])
+
+    def _crosswalk(self, kind: CrosswalkKind) -> Crosswalk:
+        """From NetSuite ids of a kind to ServiceNow codes and sys_ids."""
+        code_column = (
+            "number" if kind == "gl_account" else self._connections.profile.cost_center_code
+        )
+        return Crosswalk.build(
+            kind,
+            dimension=self.netsuite(DIMENSION_ASSETS[kind]),
+            reference=self.reference(kind),
+            overrides=self._connections.overrides(kind),
+            code_column=code_column,
+        )
+
+    def _landed(self, asset: tuple[str, ...]) -> pd.DataFrame | None:
+        landing = self._connections.landing
+        if landing.tags(asset, None).get("run_id") != self._connections.run_id:
+            return None
+        return landing.read(asset, None)

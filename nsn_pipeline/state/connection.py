@@ -1,0 +1,175 @@
+"""One way to reach the state server: `REDIS_URL` when given, the embedded server otherwise.
+
+Nothing here logs or raises the password of a URL. Every command is retried three times over about
+a second when the connection breaks; all scripts of this package therefore do nothing new when they
+arrive twice.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.connection import UnixDomainSocketConnection
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+)
+from redis.retry import Retry
+
+from nsn_pipeline.errors import ConfigurationError, NsnError, UnreachableError, Where
+from nsn_pipeline.state.embedded import EmbeddedServer, acquire
+
+SCHEMES = ("redis", "rediss", "unix")
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 30.0  # the longest script handles 500 documents in a few milliseconds
+
+
+@dataclass(slots=True)
+class Connection:
+    """A client and what belongs to it; close it when the process no longer needs the state."""
+
+    client: redis.Redis
+    server: str  # where it is, fit for logs
+    notes: tuple[str, ...] = ()  # what an operator should know about this server
+    embedded: EmbeddedServer | None = None
+
+    def close(self) -> None:
+        self.client.close()
+        if self.embedded is not None:
+            self.embedded.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def connect(redis_url: str | None, home: Path) -> Connection:
+    """A checked connection to the server of `redis_url`, or to the embedded one under `home`.
+
+    Raises ConfigurationError for a wrong URL, refused credentials or an unusable server,
+    UnreachableError when nothing answers.
+    """
+    if not redis_url:
+        return _embedded(home)
+    place = redacted(redis_url)
+    try:
+        client = redis.Redis.from_url(redis_url, decode_responses=True, **_behaviour())
+    except (ValueError, TypeError):  # their text may quote parts of the password
+        raise ConfigurationError(f"REDIS_URL is not a valid URL ({place})") from None
+    try:
+        with translated(f"connect to {place}"):
+            notes = _inspect(client)
+    except BaseException:
+        client.close()
+        raise
+    return Connection(client, place, notes)
+
+
+def redacted(url: str) -> str:
+    """The URL without user, password and options."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an unreadable address"
+    if parts.scheme not in SCHEMES:
+        return f"must start with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+
+
+@contextlib.contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Raise this package's errors for those of the Redis client."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise _as_nsn_error(error, operation) from error
+
+
+def _as_nsn_error(error: redis.RedisError, operation: str) -> NsnError:
+    where = Where("state server", operation)
+    match error:
+        case AuthenticationError() | AuthorizationError():
+            return ConfigurationError("user or password of REDIS_URL is refused", where=where)
+        case NoPermissionError():
+            return ConfigurationError("this Redis user may not run the command", where=where)
+        case OutOfMemoryError():
+            return ConfigurationError("the server is full: raise its maxmemory", where=where)
+        case ReadOnlyError():
+            return ConfigurationError("REDIS_URL names a read-only replica", where=where)
+        case redis.ConnectionError() | redis.TimeoutError():  # also: still loading its data
+            return UnreachableError(f"no answer ({type(error).__name__})", where=where)
+        case _:
+            return ConfigurationError(f"refused: {error}", where=where)
+
+
+def _behaviour() -> dict[str, Any]:
+    return {
+        "socket_timeout": ANSWER_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "health_check_interval": 30,  # firewalls drop idle connections without a word
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3),
+        "retry_on_error": [redis.ConnectionError, redis.TimeoutError],
+    }
+
+
+def _inspect(client: redis.Redis) -> tuple[str, ...]:
+    """Refuse a server that cannot hold the state; note what would endanger it."""
+    client.ping()
+    try:
+        info: dict[str, Any] = client.info()  # pyright: ignore[reportAssignmentType]  sync client
+    except redis.ResponseError:  # some hosted servers allow data commands only
+        return ("the server does not tell its settings: its eviction policy must be noeviction",)
+    if info.get("redis_mode") == "cluster":
+        raise ConfigurationError("REDIS_URL names a cluster: a single server is needed")
+    if info.get("role") == "slave":
+        raise ConfigurationError("REDIS_URL names a read-only replica")
+    policy = info.get("maxmemory_policy")
+    if policy == "noeviction":
+        return ()
+    if policy is None:
+        return ("the server does not tell its eviction policy: it must be noeviction",)
+    return (f"maxmemory-policy is {policy}: under memory pressure job state would vanish",)
+
+
+class _RevivingConnection(UnixDomainSocketConnection):
+    """A connection that starts the embedded server again when it was killed under its users."""
+
+    def __init__(self, *, embedded: EmbeddedServer, **options: Any) -> None:
+        super().__init__(**options)
+        self._embedded = embedded
+
+    def _connect(self) -> Any:
+        try:
+            return super()._connect()
+        except OSError:
+            self._embedded.ensure_running()
+            return super()._connect()
+
+
+def _embedded(home: Path) -> Connection:
+    server = acquire(home)
+    pool = redis.ConnectionPool(
+        connection_class=_RevivingConnection,  # pyright: ignore[reportArgumentType]  typed as TCP
+        embedded=server,
+        path=server.socket_path,
+        decode_responses=True,
+        **_behaviour(),
+    )
+    return Connection(redis.Redis.from_pool(pool), server.url, embedded=server)

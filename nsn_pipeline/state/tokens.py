@@ -1,0 +1,161 @@
+"""Access tokens shared between processes through Redis, never in plain text.
+
+Implements `clients.tokens.TokenCache`. The cache is a convenience: whatever goes wrong with it
+(Redis gone, key changed, value damaged) costs a token request and never a run, so those cases are
+logged once and then behave as a cache of this process alone.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import redis
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from nsn_pipeline.clients.tokens import Token
+from nsn_pipeline.errors import ConfigurationError, NsnError
+from nsn_pipeline.state.connection import translated
+from nsn_pipeline.state.leases import named_lock
+
+logger = logging.getLogger(__name__)
+
+LOCK_TTL_S = 60.0  # one token request with its retries; a second one after that does no harm
+LOCK_WAIT_S = 90.0
+
+
+class RedisTokenCache:
+    """Tokens under `nsn:token:<key>`, encrypted, gone from Redis when they expire."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        home: Path,
+        master_key: str | None,
+        now: Callable[[], float] = time.time,
+        lock_wait_s: float = LOCK_WAIT_S,
+    ) -> None:
+        self._client = client
+        self._cipher = load_cipher(master_key, home)
+        self._now = now
+        self._lock_wait_s = lock_wait_s
+        self._own: dict[str, Token] = {}  # what this process put: used while Redis is away
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._noted: set[str] = set()
+
+    def get(self, key: str) -> Token | None:
+        """The shared token while it lasts; None when there is none that this process can read."""
+        try:
+            with translated("read a cached token"):
+                sealed = self._client.get(_redis_key(key))
+        except NsnError as error:
+            self._note("token_cache_away", key, error)
+            token = self._own.get(key)
+        else:
+            token = self._opened(key, str(sealed)) if sealed else None
+        return token if token is not None and token.expires_at > self._now() else None
+
+    def put(self, key: str, token: Token) -> None:
+        """Share a token until it expires."""
+        self._own[key] = token
+        lasts_ms = int((token.expires_at - self._now()) * 1000)
+        if lasts_ms <= 0:
+            return
+        content = [key, token.value, token.expires_at, token.refresh_at]
+        sealed = self._cipher.encrypt(json.dumps(content).encode())
+        try:
+            with translated("cache a token"):
+                self._client.set(_redis_key(key), sealed, px=lasts_ms)
+        except NsnError as error:
+            self._note("token_cache_away", key, error)
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Held by one thread of one process; of this process alone while Redis is away."""
+        with self._locks[key], contextlib.ExitStack() as held:
+            try:
+                held.enter_context(
+                    named_lock(self._client, f"token:{key}", LOCK_TTL_S, wait_s=self._lock_wait_s)
+                )
+            except NsnError as error:
+                self._note("token_lock_unavailable", key, error)
+            yield
+
+    def _opened(self, key: str, sealed: str) -> Token | None:
+        try:
+            content = json.loads(self._cipher.decrypt(sealed.encode()))
+            owner, value, expires_at, refresh_at = content
+        except (InvalidToken, ValueError, TypeError) as error:
+            self._note("token_cache_unreadable", key, error)
+            return None
+        if owner != key:  # a value moved to another key: do not send it to the wrong system
+            return None
+        return Token(value=value, expires_at=expires_at, refresh_at=refresh_at)
+
+    def _note(self, event: str, key: str, error: Exception) -> None:
+        if event not in self._noted:
+            self._noted.add(event)
+            logger.warning("%s key=%s error=%s", event, key, str(error) or type(error).__name__)
+
+
+def _redis_key(key: str) -> str:
+    return f"nsn:token:{key}"
+
+
+def load_cipher(master_key: str | None, home: Path) -> MultiFernet:
+    """The cipher of `master_key` (comma list: the first encrypts, all decrypt).
+
+    Without one, of the key file `home/keys/cache.key`, which is created when absent.
+    """
+    if master_key:
+        name = "NSN_MASTER_KEY"
+        keys = [key.strip() for key in master_key.split(",") if key.strip()]
+    else:
+        path = home / "keys" / "cache.key"
+        name, keys = str(path), [_key_from_file(path)]
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError:  # its cause may quote the key
+        raise ConfigurationError(
+            f"{name} is not a key: it must be 32 bytes in URL-safe base64, as printed by"
+            ' python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key())"'
+        ) from None
+
+
+def _key_from_file(path: Path) -> str:
+    try:
+        if not path.exists():
+            _create_key(path)
+        _refuse_if_readable_by_others(path)
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot use the key file {path}: {error}") from error
+
+
+def _create_key(path: Path) -> None:
+    """Whole or not at all: of several processes one wins, and all read the winner's key."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key())
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(unfinished, path)  # unlike rename, never replaces another process's key
+    finally:
+        Path(unfinished).unlink()
+
+
+def _refuse_if_readable_by_others(path: Path) -> None:
+    if sys.platform != "win32" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigurationError(f"{path} can be read by others: chmod 600 it, or delete it")

@@ -1,0 +1,157 @@
+"""What must hold for any records, any state of ServiceNow and any pattern of lost answers."""
+
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsn_pipeline.errors import OutcomeUnknownError
+from nsn_pipeline.load.plan import Wanted, plan
+from nsn_pipeline.load.sys_id import deterministic_sys_id
+from nsn_pipeline.load.table import prepare
+from nsn_pipeline.profiles.model import Target
+from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
+from nsn_pipeline_tests.unit.load.make import column, frame, load
+
+TARGET = Target(
+    record_type="thing",
+    table="u_thing",
+    external_key="u_netsuite_id",
+    key_from="{internal_id}",
+    columns=(
+        column("name"),
+        column("quantity", "quantity"),
+        column("active", "flag"),
+        column("due", "date"),
+        column("first", owner="servicenow"),
+        column("currency", source="currency_code"),
+        column("price", "money(currency_code)", witness="u_price"),
+        column("u_price", "decimal(8)"),
+    ),
+)
+TABLE = prepare(TARGET)
+
+keys = st.sampled_from([f"{number}-{line}" for number in (7, 70) for line in (1, 2, 11)])
+words = st.sampled_from(["", "a", "A", "a ", 'quote " and , comma', "né^e", "\u2028"])
+numbers = st.one_of(st.just(""), st.decimals(-99, 99, places=2).map(lambda d: f"{d:f}"))
+
+
+@st.composite
+def things(draw: st.DrawFn) -> dict[str, str]:
+    currency, price = draw(st.sampled_from(["USD", "JPY"])), draw(numbers)
+    return {
+        "name": draw(words),
+        "quantity": draw(numbers),
+        "active": draw(st.sampled_from(["true", "false"])),
+        "due": draw(st.sampled_from(["", "2026-01-31"])),
+        "first": draw(words),
+        "currency": currency,
+        "price": f"{currency};{price}" if price else "",
+        "u_price": price,
+    }
+
+
+sets_of_things = st.dictionaries(keys, things(), max_size=6)
+
+
+def fake_with(present: dict[str, dict[str, str]], **options) -> FakeServiceNow:
+    fake = FakeServiceNow(**options)
+    fake.converted = {"price": Decimal("0.0091")}
+    rows = [
+        {"sys_id": deterministic_sys_id("other", "u_thing", key), "u_netsuite_id": key, **values}
+        for key, values in present.items()
+    ]
+    fake.seed("u_thing", rows)
+    return fake
+
+
+def planned(fake: FakeServiceNow, wanted: dict[str, dict[str, str]]):
+    records = [Wanted(key, key, values) for key, values in wanted.items()]
+    present = fake.lookup("u_thing", "u_netsuite_id", list(wanted), TABLE.fields)
+    return plan(TABLE, records, present, instance="dev1")
+
+
+def stored(fake: FakeServiceNow) -> dict[str, dict[str, str]]:
+    """One row per key, or an error."""
+    return {key: row for key, (row,) in fake.by_key("u_thing").items()}
+
+
+@settings(deadline=None)  # threads on a busy machine
+@given(wanted=sets_of_things, present=sets_of_things)
+def test_planning_after_applying_is_all_unchanged(wanted, present) -> None:
+    fake = fake_with(present)
+    load(fake, frame(TARGET, wanted), target=TARGET)
+    assert {change.kind for change in planned(fake, wanted).changes} <= {"unchanged"}
+    writes = len(fake.writes)
+    load(fake, frame(TARGET, wanted), target=TARGET)
+    assert len(fake.writes) == writes
+
+
+@settings(deadline=None)  # threads on a busy machine
+@given(wanted=sets_of_things, present=sets_of_things)
+def test_applying_writes_the_plan_and_nothing_else(wanted, present) -> None:
+    fake = fake_with(present)
+    expected = sorted(
+        ("POST", tuple(sorted({**change.values, "sys_id": change.sys_id}.items())))
+        if change.kind == "create"
+        else ("PATCH", tuple(sorted(change.values.items())))
+        for change in planned(fake, wanted).changes
+        if change.kind in {"create", "update"}
+    )
+    load(fake, frame(TARGET, wanted), target=TARGET)
+    assert sorted((m, tuple(sorted(body.items()))) for m, _, body in fake.writes) == expected
+    untouched = present.keys() - wanted.keys()
+    rows = stored(fake)
+    assert all(present[key].items() <= rows[key].items() for key in untouched)
+
+
+@settings(deadline=None)  # threads on a busy machine
+@given(wanted=sets_of_things, present=sets_of_things)
+def test_every_wanted_key_is_planned_exactly_once(wanted, present) -> None:
+    result = planned(fake_with(present), wanted)
+    assert sorted([*(c.key for c in result.changes), *result.problems]) == sorted(wanted)
+
+
+mishaps = st.lists(
+    st.sampled_from(
+        [
+            "ok",
+            "lost",
+            "unserviced",
+            "throttled",
+            "timed_out",
+            "accepted",
+            "forgotten",
+            "refused:Data Policy Exception: The following fields are mandatory: Name",
+        ]
+    ),
+    max_size=40,
+)
+call_errors = st.lists(
+    st.sampled_from([None, OutcomeUnknownError("the answer was lost")]), max_size=6
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    wanted=sets_of_things,
+    present=sets_of_things,
+    happens=mishaps,
+    calls=call_errors,
+    batch_size=st.integers(1, 4),
+)
+def test_any_pattern_of_failed_answers_ends_in_exactly_one_record_per_key(
+    wanted, present, happens, calls, batch_size
+) -> None:
+    fake = fake_with(present, mishaps=happens, call_errors=calls)
+    result = load(fake, frame(TARGET, wanted), target=TARGET, batch_size=batch_size)
+    rows = stored(fake)
+    for key, record in result.records.items():  # what is called done is there
+        if record.status != "failed":
+            assert rows[key].get("name", "") == wanted[key]["name"]
+    fake.mishaps.clear()
+    fake.call_errors.clear()
+    again = load(fake, frame(TARGET, wanted), target=TARGET, batch_size=batch_size)
+    assert all(record.status != "failed" for record in again.records.values())
+    assert stored(fake).keys() == wanted.keys() | present.keys()
+    assert {change.kind for change in planned(fake, wanted).changes} <= {"unchanged"}

@@ -1,0 +1,66 @@
+import pytest
+
+from nsn_pipeline.clients.accounts import netsuite_account, servicenow_instance
+from nsn_pipeline.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "1234567_SB1",
+        "1234567-sb1",
+        "1234567_sb1",
+        " 1234567-SB1\n",
+        "1234567-sb1.suitetalk.api.netsuite.com",
+        "https://1234567-sb1.app.netsuite.com/app/center/card.nl?sc=-29",
+    ],
+)
+def test_every_spelling_of_a_sandbox_means_one_account(spelling) -> None:
+    account = netsuite_account(spelling)
+    assert account.account_id == "1234567_SB1"
+    assert account.base_url == "https://1234567-sb1.suitetalk.api.netsuite.com"
+    assert account.ui_url == "https://1234567-sb1.app.netsuite.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical", "label"),
+    [
+        ("1234567", "1234567", "1234567"),
+        ("TSTDRV1204919", "TSTDRV1204919", "tstdrv1204919"),
+        ("1234567_rp", "1234567_RP", "1234567-rp"),
+    ],
+)
+def test_other_account_kinds(text, canonical, label) -> None:
+    account = netsuite_account(text)
+    assert (account.account_id, account.label) == (canonical, label)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "12 34", "1234567_SB1_x", "evil.example.com", "1234567/../x", "a@b", "1" * 64, "acmé"],
+)
+def test_an_id_that_is_no_host_label_is_refused(text) -> None:
+    with pytest.raises(ConfigurationError, match="Company Information"):
+        netsuite_account(text)
+
+
+def test_a_sandbox_without_its_number_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="1234567_SB1"):
+        netsuite_account("1234567_SB")
+
+
+@pytest.mark.parametrize(
+    "text", ["acme", "ACME", "acme.service-now.com", "https://acme.service-now.com/"]
+)
+def test_every_spelling_of_an_instance_means_one_host(text) -> None:
+    instance = servicenow_instance(text)
+    assert instance.name == "acme"
+    assert instance.base_url == "https://acme.service-now.com"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "acme.example.com", "-acme", "ac me", "a.service-now.com.evil"]
+)
+def test_a_strange_instance_is_refused(text) -> None:
+    with pytest.raises(ConfigurationError, match="SERVICENOW_BASE_URL"):
+        servicenow_instance(text)

@@ -1,0 +1,209 @@
+from urllib.parse import parse_qs
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from joserfc import jwt as other_jwt
+from joserfc.jwk import ECKey
+
+from nsn_pipeline.clients.grants import (
+    AssertionSigner,
+    netsuite_token_source,
+    servicenow_token_source,
+)
+from nsn_pipeline.errors import AuthenticationError, ConfigurationError, UnexpectedResponseError
+from nsn_pipeline_tests.unit.clients.support import Reply, rig
+
+NOW = 1_750_000_000.0
+TOKEN_URL = "https://example.test/services/rest/auth/oauth2/v1/token"
+
+
+def pem(key, encryption=None) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        encryption or serialization.NoEncryption(),
+    ).decode()
+
+
+@pytest.fixture(scope="module")
+def p256():
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture(scope="module")
+def rsa_3072():
+    return rsa.generate_private_key(public_exponent=65537, key_size=3072)
+
+
+def signer(text: str) -> AssertionSigner:
+    return AssertionSigner(client_id="client", certificate_id="cert", private_key=text)
+
+
+def source(r, key):
+    return netsuite_token_source(
+        r.http, client_id="client", certificate_id="cert", private_key=pem(key), now=lambda: NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("curve", "algorithm"),
+    [(ec.SECP256R1(), "ES256"), (ec.SECP384R1(), "ES384"), (ec.SECP521R1(), "ES512")],
+    ids=["P-256", "P-384", "P-521"],
+)
+def test_an_ec_key_signs_with_the_algorithm_of_its_curve(curve, algorithm) -> None:
+    key = ec.generate_private_key(curve)
+    assertion = signer(pem(key)).sign("aud", now=NOW)
+    assert jwt.get_unverified_header(assertion)["alg"] == algorithm
+    options = {"verify_exp": False, "verify_iat": False}
+    jwt.decode(assertion, key.public_key(), [algorithm], audience="aud", options=options)
+
+
+def test_an_rsa_key_signs_with_ps256(rsa_3072) -> None:
+    made = signer(pem(rsa_3072))
+    assertion = made.sign("aud", now=NOW)
+    header = jwt.get_unverified_header(assertion)
+    assert header == {"typ": "JWT", "alg": "PS256", "kid": "cert"}
+    assert made.notes == ()
+
+
+def test_the_assertion_carries_the_documented_claims_and_verifies_elsewhere(p256) -> None:
+    assertion = signer(pem(p256)).sign(TOKEN_URL, now=NOW)
+    public = p256.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    claims = other_jwt.decode(assertion, ECKey.import_key(public), algorithms=["ES256"]).claims
+    assert claims == {
+        "iss": "client",
+        "scope": ["rest_webservices"],
+        "aud": TOKEN_URL,
+        "iat": int(NOW),
+        "exp": int(NOW) + 300,
+    }
+
+
+def test_line_breaks_spelled_out_in_an_environment_file_are_read(p256) -> None:
+    assert signer(pem(p256).replace("\n", "\\n")).algorithm == "ES256"
+
+
+def test_a_short_rsa_key_is_refused_and_a_middling_one_noted() -> None:
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+    with pytest.raises(ConfigurationError, match="1024 bits"):
+        signer(pem(short))
+    middling = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    assert "2048 bits" in signer(pem(middling)).notes[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "canary",
+        "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----",
+        pem(
+            ec.generate_private_key(ec.SECP256R1()),
+            serialization.BestAvailableEncryption(b"canary"),
+        ),
+    ],
+    ids=["text", "damaged", "encrypted"],
+)
+def test_an_unreadable_key_is_refused_without_echoing_it(text) -> None:
+    with pytest.raises(ConfigurationError, match="unencrypted PEM") as caught:
+        signer(text)
+    assert "canary" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "key",
+    [ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256K1())],
+    ids=["Ed25519", "secp256k1"],
+)
+def test_other_key_types_are_refused(key) -> None:
+    with pytest.raises(ConfigurationError):
+        signer(pem(key))
+
+
+def test_a_netsuite_token_needs_an_assertion_alone_and_is_due_at_fifty_minutes(
+    p256,
+) -> None:
+    r = rig([Reply(body={"access_token": "t", "expires_in": 3600, "token_type": "bearer"})])
+    token = source(r, p256)()
+    form = parse_qs(str(r.server.requests[0].body))
+    assert r.server.requests[0].url == TOKEN_URL
+    assert form["grant_type"] == ["client_credentials"]
+    assert form["client_assertion_type"] == [
+        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    ]
+    assert "Authorization" not in r.server.requests[0].headers
+    claims = jwt.decode(form["client_assertion"][0], options={"verify_signature": False})
+    assert claims["aud"] == TOKEN_URL
+    assert (token.expires_at, token.refresh_at) == (NOW + 3600, NOW + 3000)
+
+
+@pytest.mark.parametrize("given", ["3600", None], ids=["text", "absent"])
+def test_a_lenient_reading_of_expires_in(p256, given) -> None:
+    body = {"access_token": "t", "token_type": "Bearer", "expires_in": given}
+    assert source(rig([Reply(body=body)]), p256)().expires_at == NOW + 3600
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "cause"),
+    [
+        (400, "invalid_grant", "clock"),
+        (400, "invalid_scope", "scope"),
+        (401, "invalid_client", "client id is unknown"),
+        (403, "unauthorized_client", "sandbox refresh"),
+        (400, "novel", "clock"),
+    ],
+)
+def test_a_refused_assertion_names_possible_causes(p256, status, code, cause) -> None:
+    r = rig([Reply(status, {"error": code})], system="netsuite")
+    with pytest.raises(AuthenticationError, match=code) as caught:
+        source(r, p256)()
+    assert cause in str(caught.value)
+    assert len(r.server.requests) == 1
+
+
+def test_a_failing_token_endpoint_is_tried_again(p256) -> None:
+    r = rig([Reply(503, b""), Reply(body={"access_token": "t", "expires_in": 3600})])
+    assert source(r, p256)().value == "t"
+
+
+@pytest.mark.parametrize("value", [None, "", "a\nb", "tök", 7])
+def test_an_unusable_token_is_refused_before_it_becomes_a_header(p256, value) -> None:
+    r = rig([Reply(body={"access_token": value, "expires_in": 3600})])
+    with pytest.raises(UnexpectedResponseError) as caught:
+        source(r, p256)()
+    assert "a\nb" not in str(caught.value)
+
+
+def servicenow(body, status=200):
+    r = rig([Reply(status, body)])
+    return r, servicenow_token_source(
+        r.http, client_id="id", client_secret="canary-secret", now=lambda: NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "margin"),
+    [(1800, 180), (1799, 179.9), (300, 60), (100, 50), (60, 30), (4, 2)],
+)
+def test_servicenow_tokens_are_due_by_what_is_left_of_them(left, margin) -> None:
+    _, fetch = servicenow({"access_token": "t", "expires_in": left, "token_type": "Bearer"})
+    token = fetch()
+    assert token.expires_at == NOW + left
+    assert token.refresh_at == pytest.approx(NOW + left - margin)
+    assert token.is_fresh(NOW)
+
+
+def test_a_servicenow_refusal_lists_every_cause_and_no_secret() -> None:
+    body = {"error_description": "access_denied canary-secret", "error": "server_error"}
+    r, fetch = servicenow(body, 401)
+    with pytest.raises(AuthenticationError) as caught:
+        fetch()
+    text = str(caught.value)
+    for cause in ("secret", "glide.oauth.inbound", "Application User", "password needs reset"):
+        assert cause in text
+    assert "canary" not in text
+    assert r.server.requests[0].headers["Content-Type"] == "application/x-www-form-urlencoded"

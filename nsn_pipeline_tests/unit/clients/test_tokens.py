@@ -1,0 +1,157 @@
+import threading
+
+import pytest
+import requests
+
+from nsn_pipeline.clients.tokens import BearerAuth, MemoryTokenCache, Token, basic_auth
+from nsn_pipeline.errors import AuthenticationError, ServerFaultError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Source:
+    """Hands out numbered tokens that last an hour and are due at fifty minutes."""
+
+    def __init__(self, clock: Clock, name: str) -> None:
+        self.clock = clock
+        self.name = name
+        self.calls = 0
+        self.failure: Exception | None = None
+
+    def __call__(self) -> Token:
+        self.calls += 1
+        if self.failure:
+            raise self.failure
+        now = self.clock.now
+        return Token(f"{self.name}-{self.calls}", expires_at=now + 3600, refresh_at=now + 3000)
+
+
+def make(cache=None, name: str = "token") -> tuple[BearerAuth, Source, Clock]:
+    clock = Clock()
+    source = Source(clock, name)
+    return BearerAuth(source, key="k", cache=cache, now=clock), source, clock
+
+
+def test_a_token_is_used_until_it_is_due() -> None:
+    auth, source, clock = make()
+    auth.ready()
+    clock.now += 2999
+    assert auth.ready().value == "token-1"
+    clock.now += 1
+    assert auth.ready().value == "token-2"
+    assert source.calls == 2
+
+
+def test_eight_threads_meeting_an_expired_token_make_one_call() -> None:
+    auth, source, clock = make()
+    auth.ready()
+    clock.now += 4000
+    start = threading.Barrier(8)
+    values: list[str] = []
+
+    def work() -> None:
+        start.wait(5)
+        values.append(auth.ready().value)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert values == ["token-2"] * 8
+    assert source.calls == 2
+
+
+def test_eight_threads_refused_with_one_token_make_one_call() -> None:
+    auth, source, _ = make()
+    refused = auth.ready().value
+    threads = [threading.Thread(target=auth.renew, args=(refused,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert source.calls == 2
+
+
+def test_an_older_token_that_is_refused_late_renews_nothing() -> None:
+    auth, source, _ = make()
+    auth.renew(auth.ready().value)
+    auth.renew("token-1")
+    assert auth.ready().value == "token-2"
+    assert source.calls == 2
+
+
+def test_processes_share_a_token_through_the_cache() -> None:
+    cache = MemoryTokenCache()
+    first, _, _ = make(cache)
+    second, source, _ = make(cache)
+    assert first.ready() == second.ready()
+    assert source.calls == 0
+
+
+def test_a_refused_token_is_not_taken_back_from_the_cache() -> None:
+    cache = MemoryTokenCache()
+    make(cache, "first")[0].ready()
+    second, _, _ = make(cache, "second")
+    second.renew(second.ready().value)
+    assert second.ready().value == "second-1"
+
+
+def test_a_renewal_of_another_process_is_taken_over() -> None:
+    cache = MemoryTokenCache()
+    first, _, _ = make(cache, "first")
+    second, source, _ = make(cache, "second")
+    refused = first.ready().value
+    assert second.ready().value == refused
+    first.renew(refused)
+    second.renew(refused)
+    assert second.ready().value == "first-2"
+    assert source.calls == 0
+
+
+def test_a_failed_early_renewal_keeps_the_working_token_for_a_while() -> None:
+    auth, source, clock = make()
+    auth.ready()
+    source.failure = ServerFaultError("down")
+    clock.now += 3100
+    assert auth.ready().value == "token-1"
+    assert auth.ready().value == "token-1"
+    assert source.calls == 2  # one failed try, then left alone
+    source.failure = None
+    clock.now += 31
+    assert auth.ready().value == "token-3"
+
+
+def test_an_expired_token_is_never_kept() -> None:
+    auth, source, clock = make()
+    auth.ready()
+    source.failure = ServerFaultError("down")
+    clock.now += 3600
+    with pytest.raises(ServerFaultError):
+        auth.ready()
+
+
+def test_refused_credentials_are_not_papered_over() -> None:
+    auth, source, clock = make()
+    auth.ready()
+    source.failure = AuthenticationError("revoked")
+    clock.now += 3100
+    with pytest.raises(AuthenticationError):
+        auth.ready()
+
+
+def test_a_cached_token_without_a_due_time_is_renewed_a_minute_early() -> None:
+    token = Token("x", expires_at=1000)
+    assert token.is_fresh(939)
+    assert not token.is_fresh(940)
+
+
+def test_basic_auth_carries_any_password() -> None:
+    request = requests.Request("GET", "https://a.test", auth=basic_auth("ü", "p€")).prepare()
+    assert request.headers["Authorization"] == "Basic w7w6cOKCrA=="

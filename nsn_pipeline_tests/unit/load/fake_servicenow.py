@@ -1,0 +1,160 @@
+"""A ServiceNow that behaves: tables in memory, unique keys, and every way to let a writer down."""
+
+import json
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from nsn_pipeline.clients.servicenow import BatchItem, BatchReply
+from nsn_pipeline.errors import NsnError, OutcomeUnknownError
+
+Body = dict[str, Any]
+Mishap = str
+
+
+def refusal(message: str, detail: str) -> Body:
+    return {"error": {"message": message, "detail": detail}, "status": "failure"}
+
+
+_NOT_DONE: dict[Mishap, tuple[int | None, Body | None]] = {
+    "unserviced": (None, None),
+    "throttled": (429, None),
+    "timed_out": (
+        500,
+        refusal("Transaction cancelled: maximum execution time exceeded", ""),
+    ),
+    "accepted": (202, None),  # dropped behind a session
+}
+
+
+class FakeServiceNow:
+    """`mishaps` are drawn one per item, in order: see `_serve`. `call_errors` one per batch."""
+
+    def __init__(
+        self,
+        *,
+        mishaps: Iterable[Mishap] = (),
+        call_errors: Iterable[NsnError | None] = (),
+        unknown_columns: Iterable[str] = (),
+        dictionary: dict[str, set[str]] | None = None,
+    ) -> None:
+        self.tables: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
+        self.writes: list[tuple[str, str, dict[str, str]]] = []
+        self.lookups: list[tuple[str, str, tuple[str, ...]]] = []
+        self.batches: list[int] = []
+        self.mishaps = deque(mishaps)
+        self.call_errors = deque(call_errors)
+        self.unknown_columns = set(unknown_columns)
+        self.dictionary = dictionary
+        self.converted: dict[str, Decimal] = {}  # money columns and the rate a read applies
+        self.defaults: dict[str, str] = {}
+        self.reference_columns: set[str] = set()
+        self.capacity: int | None = None  # items served per batch
+        self.urls: list[str] = []
+        self.before_batch: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+
+    # -- the client's interface
+
+    def columns(self, table: str) -> dict[str, object] | None:
+        return None if self.dictionary is None else dict.fromkeys(self.dictionary[table])
+
+    def lookup(
+        self, table: str, key: str, values: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, list[dict[str, str]]]:
+        with self._lock:
+            self.lookups.append((table, key, tuple(values)))
+            asked, found = set(values), defaultdict(list)
+            for row in self.tables[table].values():
+                if row.get(key, "") in asked:
+                    found[row[key]].append(self._shown(row, fields))
+            return dict(found)
+
+    def batch(self, requests: Sequence[BatchItem]) -> list[BatchReply]:
+        with self._lock:
+            self.batches.append(len(requests))
+            self.urls.extend(item.url for item in requests)
+            if self.before_batch:
+                self.before_batch()
+            error = self.call_errors.popleft() if self.call_errors else None
+            if error is not None and not isinstance(error, OutcomeUnknownError):
+                raise error
+            replies = []
+            for number, item in enumerate(requests):
+                served = self.capacity is None or number < self.capacity
+                replies.append(self._serve(item) if served else BatchReply(item.id, None, None))
+            if error is not None:
+                raise error
+            return replies[::-1]  # order is no promise
+
+    # -- how an item is served
+
+    def _serve(self, item: BatchItem) -> BatchReply:
+        mishap = self.mishaps.popleft() if self.mishaps else "ok"
+        if mishap.startswith("refused:"):
+            return BatchReply(item.id, 403, refusal("Operation Failed", mishap[8:]))
+        if mishap in _NOT_DONE:
+            return BatchReply(item.id, *_NOT_DONE[mishap])
+        kept = {key: dict(row) for key, row in self._table_of(item).items()}
+        status, body = self._write(item)
+        if mishap == "forgotten":  # a success that is not kept
+            self._table_of(item).clear()
+            self._table_of(item).update(kept)
+        if mishap == "lost":  # done, but the answer is cut off
+            return BatchReply(item.id, status, None)
+        return BatchReply(item.id, status, body)
+
+    def _table_of(self, item: BatchItem) -> dict[str, dict[str, str]]:
+        return self.tables[item.url.partition("?")[0].split("/")[4]]
+
+    def _write(self, item: BatchItem) -> tuple[int, Body]:
+        address = urlsplit(item.url)
+        _, _, _, _, table, *rest = address.path.split("/")
+        fields = parse_qs(address.query)["sysparm_fields"][0].split(",")
+        sent = json.loads(json.dumps(item.body))
+        rows = self.tables[table]
+        if item.method == "POST":
+            sys_id = sent["sys_id"]
+            taken = {row.get("u_netsuite_id") for row in rows.values()} - {"", None}
+            if sys_id in rows or sent.get("u_netsuite_id") in taken:
+                return 403, refusal("Operation Failed", f"Error during insert of {table} ()")
+            row = rows[sys_id] = {**self.defaults, "sys_id": sys_id}
+            status = 201
+        else:
+            if rest[0] not in rows:
+                return 404, refusal("No Record found", "Record doesn't exist or ACL restricts")
+            row, status = rows[rest[0]], 200
+        self.writes.append((item.method, table, dict(sent)))
+        dropped = self.unknown_columns | (
+            {n for n in sent if not sent[n]} if status == 201 else set()
+        )
+        row.update({name: text for name, text in sent.items() if name not in dropped})
+        return status, {"result": self._shown(row, fields)}
+
+    def _shown(self, row: dict[str, str], fields: Iterable[str]) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            name: row.get(name, "") for name in fields if name not in self.unknown_columns
+        }
+        for name, rate in self.converted.items():
+            if shown.get(name):
+                amount = Decimal(shown[name].rpartition(";")[2])
+                shown[name] = str((amount * rate).quantize(Decimal("0.01")))
+        for name in self.reference_columns & shown.keys():
+            if shown[name]:
+                shown[name] = {"link": f"https://x/{shown[name]}", "value": shown[name]}
+        return shown
+
+    # -- for assertions
+
+    def by_key(self, table: str, column: str = "u_netsuite_id") -> dict[str, list[dict[str, str]]]:
+        found: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for row in self.tables[table].values():
+            found[row.get(column, "")].append(row)
+        return dict(found)
+
+    def seed(self, table: str, rows: Iterable[dict[str, str]]) -> None:
+        for row in rows:
+            self.tables[table][row["sys_id"]] = dict(row)

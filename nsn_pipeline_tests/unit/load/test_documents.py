@@ -1,0 +1,183 @@
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from nsn_pipeline.load.documents import DocumentResult, load_documents
+from nsn_pipeline.load.problems import LoadReason
+from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
+from nsn_pipeline_tests.unit.load.make import (
+    BILL,
+    BILL_LINE,
+    ORDER,
+    VENDOR,
+    bill,
+    frame,
+    line,
+    load,
+    loader,
+    resolver,
+    vendors,
+)
+
+INVOICE, LINE = "sn_apo_invoice", "sn_apo_invoice_line"
+
+
+@pytest.fixture
+def fake() -> FakeServiceNow:
+    """With supplier 451 in place."""
+    instance = FakeServiceNow()
+    instance.reference_columns = {"supplier", "purchase_order", "invoice", "gl_account"}
+    instance.converted = {"total_amount": Decimal("0.9137")}
+    load(instance, vendors(**{"451": "Acme"}))
+    instance.writes.clear()
+    return instance
+
+
+def bills(**documents: dict[str, str]) -> pd.DataFrame:
+    return frame(BILL, {name.lstrip("b"): values for name, values in documents.items()})
+
+
+def lines(*keys: str, **changes: str) -> pd.DataFrame:
+    return frame(BILL_LINE, {key: line(key.partition("-")[0], **changes) for key in keys})
+
+
+def run(
+    fake: FakeServiceNow,
+    headers: pd.DataFrame,
+    rows: pd.DataFrame | None = None,
+    *,
+    using: Resolver | None = None,
+    plan_only: bool = False,
+) -> DocumentResult:
+    with loader(fake) as writer:
+        known = using or resolver(fake)
+        return load_documents(writer, BILL, headers, rows, resolver=known, plan_only=plan_only)
+
+
+def statuses(result: DocumentResult) -> dict[str, str]:
+    return {row.document_id: row.status for row in result.documents}
+
+
+def test_header_and_lines_are_written_and_linked(fake: FakeServiceNow) -> None:
+    result = run(fake, bills(b9=bill()), lines("9-1", "9-2"))
+    assert statuses(result) == {"9": "loaded"}
+    (header,) = fake.by_key(INVOICE)["9"]
+    (supplier,) = fake.by_key("core_company")["451"]
+    assert header["supplier"] == supplier["sys_id"]
+    assert {row["invoice"] for row in fake.tables[LINE].values()} == {header["sys_id"]}
+    assert result.documents[0].sys_id == header["sys_id"]
+    assert result.counts()[LINE]["created"] == 2
+
+
+def test_unchanged_rerun_writes_nothing(fake: FakeServiceNow) -> None:
+    first = run(fake, bills(b9=bill()), lines("9-1", "9-2"))
+    fake.writes.clear()
+    again = run(fake, bills(b9=bill()), lines("9-1", "9-2"))
+    assert fake.writes == []
+    assert statuses(again) == {"9": "loaded"}
+    assert again.documents[0].content_hash == first.documents[0].content_hash
+
+
+def test_document_with_one_failed_line_is_failed_and_its_neighbour_loaded(
+    fake: FakeServiceNow,
+) -> None:
+    fake.mishaps.extend(["ok", "ok", "refused:Data Policy Exception: mandatory: Quantity"])
+    result = run(fake, bills(b8=bill(), b9=bill()), lines("8-1", "9-1", "9-2"))
+    assert statuses(result) == {"8": "failed", "9": "loaded"}
+    (problem,) = result.documents[0].problems
+    assert (problem.reason, problem.line_id) == (LoadReason.REFUSED_BY_SERVICENOW, "1")
+
+
+def test_lines_of_a_refused_header_are_held_back(fake: FakeServiceNow) -> None:
+    fake.mishaps.append("refused:ACL Exception Insert Failed due to security constraints")
+    result = run(fake, bills(b8=bill(), b9=bill()), lines("8-1", "8-2", "9-1"))
+    assert statuses(result) == {"8": "failed", "9": "loaded"}
+    assert result.lines_held_back == 2
+    assert list(fake.by_key(LINE)) == ["9-1"]
+
+
+def test_lines_follow_a_header_that_is_there_but_for_one_column(fake: FakeServiceNow) -> None:
+    fake.unknown_columns = {"currency"}
+    result = run(fake, bills(b9=bill()), lines("9-1"))
+    assert statuses(result) == {"9": "failed"}
+    assert result.documents[0].problems[0].reason is LoadReason.NOT_STORED
+    assert list(fake.by_key(LINE)) == ["9-1"]
+
+
+def test_bill_of_a_supplier_that_was_not_loaded_is_a_problem(fake: FakeServiceNow) -> None:
+    result = run(fake, bills(b9=bill(supplier="ref:vendor:999")), lines("9-1"))
+    (problem,) = result.documents[0].problems
+    assert problem.reason is LoadReason.MISSING_SUPPLIER
+    assert problem.reference == "vendor:999"
+    assert "999" in problem.remedy
+    assert fake.writes == []
+
+
+def test_purchase_order_that_is_not_there_leaves_the_link_empty_with_a_note(
+    fake: FakeServiceNow,
+) -> None:
+    wanted = bill(purchase_order="ref:purchase_order:77")
+    result = run(fake, bills(b9=wanted), lines("9-1"))
+    assert statuses(result) == {"9": "loaded"}
+    assert "purchase_order left empty" in result.documents[0].notes[0]
+    load(fake, frame(ORDER, {"77": {"short_description": "x"}}), target=ORDER)
+    again = run(fake, bills(b9=wanted), lines("9-1"))
+    assert again.documents[0].notes == ()
+    (order,) = fake.by_key("proc_po")["77"]
+    assert fake.by_key(INVOICE)["9"][0]["purchase_order"] == order["sys_id"]
+
+
+def test_two_suppliers_under_one_key_are_never_chosen_from(fake: FakeServiceNow) -> None:
+    fake.seed("core_company", [{"sys_id": "e" * 32, "u_netsuite_id": "451", "name": "Copy"}])
+    result = run(fake, bills(b9=bill()), lines("9-1"))
+    assert result.documents[0].problems[0].reason is LoadReason.DUPLICATE_IN_SERVICENOW
+
+
+def test_plan_of_an_empty_instance_knows_the_records_it_would_make() -> None:
+    fake = FakeServiceNow()
+    known = resolver(fake)
+    load(fake, vendors(**{"451": "Acme"}), target=VENDOR, using=known, plan_only=True)
+    result = run(fake, bills(b9=bill()), lines("9-1"), using=known, plan_only=True)
+    assert statuses(result) == {"9": "planned"}
+    assert fake.writes == []
+
+
+def test_content_hash_covers_lines_and_not_their_order(fake: FakeServiceNow) -> None:
+    rows = lines("9-1", "9-2")
+    first = run(fake, bills(b9=bill()), rows)
+    turned = run(fake, bills(b9=bill()), rows.iloc[::-1])
+    changed = run(fake, bills(b9=bill()), lines("9-1", "9-2", quantity="2"))
+    hashes = [result.documents[0].content_hash for result in (first, turned, changed)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_lines_without_their_header_are_reported_and_not_sent(fake: FakeServiceNow) -> None:
+    result = run(fake, bills(b9=bill()), lines("9-1", "7-1"))
+    assert statuses(result) == {"9": "loaded", "7": "failed"}
+    assert list(fake.by_key(LINE)) == ["9-1"]
+
+
+def test_frame_has_one_row_per_document(fake: FakeServiceNow) -> None:
+    result = run(fake, bills(b9=bill(), b8=bill(supplier="ref:vendor:1")), lines("9-1"))
+    table = result.frame().set_index("document_id")
+    assert table.loc["9", "status"] == "loaded"
+    assert table.loc["8", "reasons"] == "MISSING_SUPPLIER"
+
+
+def test_lines_of_a_header_whose_change_was_refused_are_held_back(fake: FakeServiceNow) -> None:
+    run(fake, bills(b9=bill()), lines("9-1"))
+    fake.mishaps.append("refused:aborted by Business Rule 'Locked^ab'")
+    result = run(fake, bills(b9=bill(currency="EUR")), lines("9-1", "9-2"))
+    assert statuses(result) == {"9": "failed"}
+    assert result.documents[0].sys_id
+    assert list(fake.by_key(LINE)) == ["9-1"]
+
+
+def test_two_purchase_orders_under_one_key_are_never_chosen_from(fake: FakeServiceNow) -> None:
+    copies = [{"sys_id": digit * 32, "u_netsuite_id": "77"} for digit in "12"]
+    fake.seed("proc_po", copies)
+    result = run(fake, bills(b9=bill(purchase_order="ref:purchase_order:77")), lines("9-1"))
+    assert statuses(result) == {"9": "failed"}
+    assert result.documents[0].problems[0].reason is LoadReason.DUPLICATE_IN_SERVICENOW

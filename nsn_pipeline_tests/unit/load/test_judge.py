@@ -1,0 +1,177 @@
+from typing import Any
+
+import pytest
+
+from nsn_pipeline.clients.servicenow import BatchReply
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    ThrottledError,
+)
+from nsn_pipeline.load.judge import Verdict, judge
+from nsn_pipeline.load.plan import Change
+from nsn_pipeline.load.problems import LoadReason
+from nsn_pipeline.load.table import prepare
+from nsn_pipeline_tests.unit.load.fake_servicenow import refusal
+from nsn_pipeline_tests.unit.load.make import BILL, VENDOR, bill
+
+TABLE = prepare(VENDOR)
+SENT = {"name": "Acme", "u_active": "true", "u_netsuite_id": "451"}
+CREATE = Change("create", "451", "451", "a" * 32, SENT, {})
+UPDATE = Change("update", "451", "451", "a" * 32, {"name": "Acme"}, {"name": "Old"})
+ECHO = {**SENT, "sys_id": "a" * 32, "phone": "", "notes": ""}
+
+
+def answer(status: int | None, body: Any = None, error: Any = None) -> BatchReply:
+    return BatchReply("0", status, body, error)
+
+
+@pytest.mark.parametrize(("change", "status"), [(CREATE, 201), (UPDATE, 200)])
+def test_echo_with_our_values_is_proof(change: Change, status: int) -> None:
+    judgement = judge(TABLE, change, answer(status, {"result": ECHO}))
+    assert (judgement.verdict, judgement.sys_id) == (Verdict.CONFIRMED, "a" * 32)
+
+
+@pytest.mark.parametrize(
+    ("echo", "remedy"),
+    [
+        ({k: v for k, v in ECHO.items() if k != "name"}, "does not show the column"),
+        ({**ECHO, "name": ""}, "stored ''"),
+        ({**ECHO, "name": "Acm"}, "stored 'Acm'"),
+    ],
+    ids=["missing", "dropped", "cut"],
+)
+def test_echo_without_our_value_is_not_stored(echo: dict[str, str], remedy: str) -> None:
+    judgement = judge(TABLE, CREATE, answer(201, {"result": echo}))
+    assert judgement.verdict is Verdict.FAILED
+    (problem,) = judgement.problems
+    assert (problem.reason, problem.column) == (LoadReason.NOT_STORED, "name")
+    assert remedy in problem.remedy
+
+
+def test_echo_may_spell_a_value_differently() -> None:
+    judgement = judge(TABLE, CREATE, answer(201, {"result": {**ECHO, "u_active": "1"}}))
+    assert judgement.verdict is Verdict.CONFIRMED
+
+
+def test_echo_may_give_references_with_links_and_amounts_converted() -> None:
+    wanted = bill(supplier="aa")
+    change = Change("update", "9", "9", "1", wanted, {})
+    echo = {**wanted, "sys_id": "1", "supplier": {"link": "l", "value": "aa"}}
+    echo |= {"total_amount": "27.41", "u_total_amount": "30"}
+    assert judge(prepare(BILL), change, answer(200, {"result": echo})).verdict is Verdict.CONFIRMED
+
+
+def test_amount_that_was_not_stored_at_all_is_noticed() -> None:
+    wanted = bill(supplier="aa")
+    change = Change("update", "9", "9", "1", wanted, {})
+    echo = {**wanted, "sys_id": "1", "total_amount": ""}
+    (problem,) = judge(prepare(BILL), change, answer(200, {"result": echo})).problems
+    assert problem.column == "total_amount"
+
+
+def test_column_that_servicenow_owns_may_be_overwritten_or_hidden() -> None:
+    change = Change("create", "451", "451", "a" * 32, {**SENT, "notes": "x"}, {})
+    for echo in ({**ECHO, "notes": "other"}, {k: v for k, v in ECHO.items() if k != "notes"}):
+        assert judge(TABLE, change, answer(201, {"result": echo})).verdict is Verdict.CONFIRMED
+
+
+def test_key_column_that_keeps_nothing_stops_the_run() -> None:
+    echo = {k: v for k, v in ECHO.items() if k != "u_netsuite_id"}
+    with pytest.raises(ConfigurationError, match=r"core_company\.u_netsuite_id"):
+        judge(TABLE, CREATE, answer(201, {"result": echo}))
+
+
+def test_table_may_choose_its_own_sys_id() -> None:
+    judgement = judge(TABLE, CREATE, answer(201, {"result": {**ECHO, "sys_id": "b" * 32}}))
+    assert (judgement.verdict, judgement.sys_id) == (Verdict.CONFIRMED, "b" * 32)
+
+
+def test_item_that_was_not_run_is_sent_again() -> None:
+    assert judge(TABLE, CREATE, answer(None)).verdict is Verdict.RESEND
+
+
+TIMED_OUT = refusal("Transaction cancelled: maximum execution time exceeded", "")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(None, None, OutcomeUnknownError("lost")),
+        answer(202, {"result": ECHO}),
+        answer(201, None),
+        answer(201, {"result": ECHO, **TIMED_OUT}),
+        answer(200, {"result": ECHO}),
+        answer(201, {"result": []}),
+        answer(429, None),
+        answer(500, TIMED_OUT),
+        answer(503, None),
+    ],
+    ids=["lost", "202", "cut", "error in 201", "wrong 2xx", "list", "429", "time-out", "503"],
+)
+def test_answer_that_proves_nothing_is_looked_up(reply: BatchReply) -> None:
+    assert judge(TABLE, CREATE, reply).verdict is Verdict.UNKNOWN
+
+
+def test_advice_to_wait_is_kept() -> None:
+    reply = answer(429, None, ThrottledError("slow", retry_after_s=7))
+    assert judge(TABLE, CREATE, reply).retry_after_s == 7
+
+
+def test_row_that_vanished_since_it_was_read_is_looked_up() -> None:
+    reply = answer(404, refusal("No Record found", "Record doesn't exist"))
+    assert judge(TABLE, UPDATE, reply).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        (403, "Error during insert of core_company (Acme)"),
+        (500, "Unique Key violation detected by database ((conn=1) Duplicate entry 'x')"),
+        (403, "Something new that gives no reason"),
+    ],
+)
+def test_refused_creation_that_may_mean_an_existing_row_is_looked_up(
+    status: int, detail: str
+) -> None:
+    judgement = judge(TABLE, CREATE, answer(status, refusal("Operation Failed", detail)))
+    assert judgement.verdict is Verdict.CLASH
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        "Data Policy Exception: The following fields are mandatory: Supplier",
+        "Operation against file 'core_company' was aborted by Business Rule 'Lock^ab'. Business",
+        "ACL Exception Insert Failed due to security constraints",
+    ],
+    ids=["data policy", "business rule", "acl"],
+)
+@pytest.mark.parametrize("change", [CREATE, UPDATE], ids=["create", "update"])
+def test_refusal_keeps_servicenows_words(change: Change, detail: str) -> None:
+    judgement = judge(TABLE, change, answer(403, refusal("Operation Failed", detail)))
+    assert judgement.verdict is Verdict.FAILED
+    (problem,) = judgement.problems
+    assert problem.reason is LoadReason.REFUSED_BY_SERVICENOW
+    assert detail in str(problem.value)
+    assert detail in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (answer(401, refusal("User Not Authenticated", "Required")), AuthenticationError),
+        (
+            answer(403, refusal("User Not Authorized", "Failed API level ACL Validation")),
+            PermissionDeniedError,
+        ),
+        (answer(400, refusal("Invalid table core_company", "")), ConfigurationError),
+    ],
+)
+def test_refusal_that_no_record_can_cure_stops_the_run(
+    reply: BatchReply, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        judge(TABLE, CREATE, reply)

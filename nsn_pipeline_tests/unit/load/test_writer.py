@@ -1,0 +1,289 @@
+import pytest
+
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    OutcomeUnknownError,
+    ThrottledError,
+)
+from nsn_pipeline.load.problems import LoadReason
+from nsn_pipeline.load.sys_id import deterministic_sys_id
+from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
+from nsn_pipeline_tests.unit.load.make import VENDOR, frame, load, vendors
+
+TABLE = "core_company"
+
+
+def counts(result) -> dict[str, int]:
+    return {status: number for status, number in result.counts().items() if number}
+
+
+def test_new_records_are_created_once_with_key_and_deterministic_sys_id() -> None:
+    fake = FakeServiceNow()
+    result = load(fake, vendors(v1="Acme", v2="Bolt"))
+    assert counts(result) == {"created": 2}
+    row = fake.tables[TABLE][deterministic_sys_id("dev1", TABLE, "v1")]
+    assert row["u_netsuite_id"] == "v1"
+    assert row["name"] == "Acme"
+    assert result.records["v1"].sys_id == row["sys_id"]
+
+
+def test_unchanged_rerun_writes_nothing() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme", v2="Bolt"))
+    fake.writes.clear()
+    fake.batches.clear()
+    result = load(fake, vendors(v1="Acme", v2="Bolt"))
+    assert counts(result) == {"unchanged": 2}
+    assert (fake.writes, fake.batches) == ([], [])
+
+
+def test_changed_record_is_patched_in_the_changed_column_only() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme"))
+    fake.writes.clear()
+    result = load(fake, vendors(v1="Acme Ltd"))
+    assert counts(result) == {"updated": 1}
+    assert fake.writes == [("PATCH", TABLE, {"name": "Acme Ltd"})]
+    assert result.plan.changes[0].before == {"name": "Acme"}
+
+
+def test_record_made_by_a_person_under_our_key_is_updated_where_it_is() -> None:
+    fake = FakeServiceNow()
+    fake.seed(TABLE, [{"sys_id": "e" * 32, "u_netsuite_id": "v1", "name": "acme"}])
+    result = load(fake, vendors(v1="Acme"))
+    assert counts(result) == {"updated": 1}
+    assert list(fake.tables[TABLE]) == ["e" * 32]
+
+
+def test_plan_only_writes_nothing_and_shows_the_changes() -> None:
+    fake = FakeServiceNow()
+    result = load(fake, vendors(v1="Acme"), plan_only=True)
+    assert fake.writes == []
+    assert counts(result) == {"planned": 1}
+    assert [change.kind for change in result.plan.changes] == ["create"]
+
+
+@pytest.mark.parametrize("mishap", ["lost", "unserviced", "throttled", "timed_out", "accepted"])
+def test_answer_that_proves_nothing_ends_in_exactly_one_record(mishap: str) -> None:
+    fake = FakeServiceNow(mishaps=[mishap, "ok"])
+    result = load(fake, vendors(v1="Acme", v2="Bolt"))
+    assert counts(result) == {"created": 2}
+    assert {key: len(rows) for key, rows in fake.by_key(TABLE).items()} == {"v1": 1, "v2": 1}
+    assert len(fake.writes) == 2
+
+
+def test_item_that_was_not_run_is_sent_again_without_a_look_up_or_a_wait() -> None:
+    slept: list[float] = []
+    fake = FakeServiceNow()
+    fake.capacity = 2
+    result = load(fake, vendors(a="A", b="B", c="C", d="D", e="E"), slept=slept)
+    assert counts(result) == {"created": 5}
+    assert fake.batches == [5, 3, 1]
+    assert len(fake.lookups) == 2  # the plan's, and the proof
+    assert slept == []
+
+
+def test_lost_batch_is_looked_up_before_anything_is_sent_again() -> None:
+    slept: list[float] = []
+    fake = FakeServiceNow(call_errors=[OutcomeUnknownError("timed out")])
+    result = load(fake, vendors(a="A", b="B"), slept=slept)
+    assert counts(result) == {"created": 2}
+    assert len(fake.writes) == 2
+    assert fake.batches == [2]
+    assert slept == [0.25]
+
+
+def test_confirmed_record_that_was_not_kept_is_written_again() -> None:
+    fake = FakeServiceNow(mishaps=["ok", "forgotten"])
+    result = load(fake, vendors(v1="Acme", v2="Bolt"))
+    assert counts(result) == {"created": 2}
+    assert sorted(fake.by_key(TABLE)) == ["v1", "v2"]
+
+
+def test_record_that_is_never_kept_is_not_called_loaded() -> None:
+    fake = FakeServiceNow(mishaps=["forgotten"] * 20)
+    result = load(fake, vendors(v1="Acme"))
+    assert result.records["v1"].problems[0].reason is LoadReason.OUTCOME_UNKNOWN
+
+
+def test_column_that_a_rule_puts_back_is_not_stored() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme"))
+    fake.mishaps.extend(["forgotten"] * 20)
+    (problem,) = load(fake, vendors(v1="Acme Ltd")).records["v1"].problems
+    assert (problem.reason, problem.column) == (LoadReason.NOT_STORED, "name")
+    assert "stored 'Acme'" in problem.remedy
+
+
+def test_lost_update_that_landed_counts_as_updated() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme"))
+    fake.mishaps.append("lost")
+    assert counts(load(fake, vendors(v1="Acme Ltd"))) == {"updated": 1}
+
+
+def test_record_whose_outcome_stays_unknown_fails_alone() -> None:
+    fake = FakeServiceNow(mishaps=["ok"] + ["timed_out"] * 20)
+    result = load(fake, vendors(v1="Acme", v2="Bolt"), batch_size=1)
+    assert counts(result) == {"created": 1, "failed": 1}
+    (problem,) = next(r for r in result.records.values() if r.status == "failed").problems
+    assert problem.reason is LoadReason.OUTCOME_UNKNOWN
+    assert "maximum execution time exceeded" in problem.remedy
+
+
+def test_last_lost_answer_is_still_looked_up() -> None:
+    fake = FakeServiceNow(mishaps=["timed_out"] * 4 + ["lost"])
+    assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
+
+
+def test_waits_grow_while_the_instance_struggles() -> None:
+    slept: list[float] = []
+    fake = FakeServiceNow(mishaps=["timed_out"] * 20)
+    load(fake, vendors(v1="Acme"), slept=slept)
+    assert slept == [0.25, 0.5, 1.0, 2.0, 2.0]
+
+
+def test_instance_that_lets_nothing_through_stops_the_run() -> None:
+    fake = FakeServiceNow(call_errors=[ThrottledError("too many requests")] * 9)
+    with pytest.raises(ThrottledError):
+        load(fake, vendors(v1="Acme"))
+
+
+def test_refused_credentials_stop_the_run() -> None:
+    fake = FakeServiceNow(call_errors=[AuthenticationError("no")])
+    with pytest.raises(AuthenticationError):
+        load(fake, vendors(**{f"v{n}": "x" for n in range(20)}), batch_size=1)
+    assert len(fake.batches) < 20
+
+
+def test_refused_record_is_a_problem_and_its_neighbours_are_written() -> None:
+    rule = "refused:Data Policy Exception: The following fields are mandatory: Phone"
+    fake = FakeServiceNow(mishaps=["ok", rule])
+    result = load(fake, vendors(v1="Acme", v2="Bolt", v3="Crane"))
+    assert counts(result) == {"created": 2, "failed": 1}
+    failed = result.records["v2"]
+    assert failed.problems[0].reason is LoadReason.REFUSED_BY_SERVICENOW
+    assert not failed.is_present
+
+
+def test_two_runs_at_once_make_one_record() -> None:
+    fake = FakeServiceNow()
+
+    def other_run() -> None:  # between our look-up and our write
+        fake.before_batch = None
+        sys_id = deterministic_sys_id("dev1", TABLE, "v1")
+        row = {"name": "Acme", "u_active": "true", "u_netsuite_id": "v1", "sys_id": sys_id}
+        fake.seed(TABLE, [row])
+
+    fake.before_batch = other_run
+    result = load(fake, vendors(v1="Acme"))
+    assert counts(result) == {"unchanged": 1}
+    assert len(fake.tables[TABLE]) == 1
+    assert fake.writes == []
+
+
+def test_record_that_appeared_with_other_values_is_updated() -> None:
+    fake = FakeServiceNow()
+    sys_id = deterministic_sys_id("dev1", TABLE, "v1")
+    rows = [{"name": "Old", "u_active": "true", "u_netsuite_id": "v1", "sys_id": sys_id}]
+    fake.before_batch = lambda: fake.seed(TABLE, [rows.pop()] if rows else [])
+    assert counts(load(fake, vendors(v1="Acme"))) == {"updated": 1}
+    assert fake.tables[TABLE][sys_id]["name"] == "Acme"
+
+
+def test_clash_with_nothing_behind_it_is_a_refusal() -> None:
+    fake = FakeServiceNow(mishaps=[f"refused:Error during insert of {TABLE} (Acme)"])
+    result = load(fake, vendors(v1="Acme"))
+    (problem,) = result.records["v1"].problems
+    assert problem.reason is LoadReason.REFUSED_BY_SERVICENOW
+    assert "Error during insert" in problem.remedy
+    assert len(fake.batches) == 1
+
+
+def test_our_record_under_another_key_is_a_conflict_and_stays_as_it_is() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme"))
+    sys_id = deterministic_sys_id("dev1", TABLE, "v1")
+    fake.tables[TABLE][sys_id]["u_netsuite_id"] = "v9"
+    result = load(fake, vendors(v1="Acme Ltd"))
+    assert result.records["v1"].problems[0].reason is LoadReason.KEY_CONFLICT
+    assert fake.tables[TABLE][sys_id]["name"] == "Acme"
+
+
+def test_our_record_whose_key_was_cleared_is_adopted_again() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme"))
+    sys_id = deterministic_sys_id("dev1", TABLE, "v1")
+    fake.tables[TABLE][sys_id]["u_netsuite_id"] = ""
+    assert counts(load(fake, vendors(v1="Acme"))) == {"updated": 1}
+    assert fake.tables[TABLE][sys_id]["u_netsuite_id"] == "v1"
+    assert len(fake.tables[TABLE]) == 1
+
+
+def test_unknown_column_is_not_stored_and_says_which() -> None:
+    fake = FakeServiceNow(unknown_columns=["phone"])
+    rows = frame(VENDOR, {"v1": {"name": "Acme", "phone": "555", "u_active": "true"}})
+    result = load(fake, rows)
+    (problem,) = result.records["v1"].problems
+    assert (problem.reason, problem.column) == (LoadReason.NOT_STORED, "phone")
+    assert result.records["v1"].is_present
+
+
+def test_default_in_a_column_that_must_be_empty_is_cleared() -> None:
+    fake = FakeServiceNow()
+    fake.defaults = {"phone": "000"}
+    assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
+    assert fake.by_key(TABLE)["v1"][0]["phone"] == ""
+    assert fake.writes[1:] == [("PATCH", TABLE, {"phone": ""})]
+
+
+def test_missing_key_column_is_found_before_anything_is_created() -> None:
+    fake = FakeServiceNow(dictionary={TABLE: {"name", "phone"}})
+    with pytest.raises(ConfigurationError, match="u_netsuite_id"):
+        load(fake, vendors(v1="Acme"))
+    assert fake.writes == []
+
+
+def test_key_column_that_keeps_nothing_stops_the_run() -> None:
+    fake = FakeServiceNow(unknown_columns=["u_netsuite_id"])
+    with pytest.raises(ConfigurationError, match="u_netsuite_id"):
+        load(fake, vendors(v1="Acme"))
+
+
+def test_duplicates_in_servicenow_fail_and_are_not_touched() -> None:
+    fake = FakeServiceNow()
+    fake.seed(TABLE, [{"sys_id": c * 32, "u_netsuite_id": "v1", "name": "x"} for c in "ab"])
+    result = load(fake, vendors(v1="Acme"))
+    assert result.records["v1"].problems[0].reason is LoadReason.DUPLICATE_IN_SERVICENOW
+    assert fake.writes == []
+
+
+def test_every_wanted_key_has_a_result() -> None:
+    rows = frame(VENDOR, {"v1": {"name": "A"}, "v^2": {"name": "B"}, "v3": {"name": "C"}})
+    result = load(FakeServiceNow(), rows)
+    assert sorted(result.records) == ["v1", "v3", "v^2"]
+    assert counts(result) == {"created": 2, "failed": 1}
+
+
+def test_empty_frame_asks_nothing() -> None:
+    fake = FakeServiceNow()
+    result = load(fake, frame(VENDOR, {}))
+    assert (counts(result), fake.lookups, fake.batches) == ({}, [], [])
+
+
+def test_batches_are_as_large_as_the_pacer_says() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(**{f"v{n}": "x" for n in range(7)}), batch_size=3)
+    assert sorted(fake.batches) == [1, 3, 3]
+
+
+def test_only_mapped_columns_are_asked_back() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme"))
+    (url,) = fake.urls
+    assert url == (
+        "/api/now/table/core_company"
+        "?sysparm_fields=sys_id,u_netsuite_id,name,phone,u_active,notes"
+        "&sysparm_exclude_reference_link=true"
+    )
