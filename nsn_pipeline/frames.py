@@ -24,5 +24,7 @@ def rows_with(
 ) -> pd.DataFrame:
     """The rows whose column is (or, with `inside=False`, is not) among `wanted`."""
     known = set(wanted)
-    mask = [(value in known) is inside for value in values_of(frame, column)]
-    return cast("pd.DataFrame", frame[mask])
+    values = values_of(frame, column)
+    # By position: an empty list of booleans would be taken for a list of columns.
+    positions = [n for n, value in enumerate(values) if (value in known) is inside]
+    return cast("pd.DataFrame", frame.iloc[positions])

@@ -18,7 +18,8 @@ def enter_project() -> Path:
     for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
         if (folder / INSTANCE_FILE).is_file() and (folder / "workspace.yaml").is_file():
             os.chdir(folder)
-            os.environ.setdefault("DAGSTER_HOME", str(folder))
+            if not os.environ.get("DAGSTER_HOME"):
+                os.environ["DAGSTER_HOME"] = str(folder)
             os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
             return folder
     msg = f"no {INSTANCE_FILE} in {here} or above it: run nsn inside the checkout"

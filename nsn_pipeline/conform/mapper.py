@@ -127,7 +127,9 @@ class Mapper(Task):
             if kind == "vendor":
                 return Told(None, "The document names no vendor in NetSuite: choose one and save.")
             return Told(
-                None, f"Fill {column.source} in NetSuite: {column.column} must have a value."
+                None,
+                f"{self.target.table}.{column.column} must have a value, and {column.source} is "
+                "empty in NetSuite: fill it there.",
             )
 
         return tell

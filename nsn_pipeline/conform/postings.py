@@ -65,6 +65,7 @@ def conform_postings(
         context,
         lookups,
         findings,
+        waived={"amount": rows["amount"].is_null()},  # told by _check_amounts
         lenient_vendors=pc.invert(
             true_where(pc.is_in(rows["type"], value_set=pa.array(sorted(VENDOR_TRANSACTIONS))))
         ),
@@ -227,8 +228,8 @@ def _check_balance(ledger: Ledger) -> None:
 
 
 def _register(record_type: str, ledger: Ledger, context: Context, lookups: Lookups) -> Register:
-    every = ledger.every
-    debits = amounts.sums(pc.fill_null(every["debit"], _ZERO), every.doc, ledger.count)
+    rows = ledger.rows  # statistical units are no money
+    debits = amounts.sums(pc.fill_null(rows["debit"], _ZERO), rows.doc, ledger.count)
     return register(
         record_type,
         ledger.first("vendor_id"),

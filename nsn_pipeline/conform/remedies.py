@@ -87,11 +87,14 @@ def too_precise(value: str, currency: str, places: int) -> str:
 def _override(subject: str, target: str, what: str, table: ReferenceTable, day: str) -> str:
     if not target:
         return f"{subject} several codes at once: keep one line for each period."
-    state = {
-        "AMBIGUOUS": f"{table.table} in ServiceNow has more than once",
-        "INACTIVE": f"{table.table} in ServiceNow has as inactive or expired{_on(day)}",
-    }.get(what, f"{table.table} in ServiceNow does not have")
-    return f"{subject} {target}, which {state}: correct the mapping file, or {target} there."
+    state, cure = {
+        "AMBIGUOUS": ("has more than once", f"keep one {target} active there"),
+        "INACTIVE": (f"has as inactive or expired{_on(day)}", f"make {target} usable there"),
+    }.get(what, ("does not have", f"add {target} there"))
+    return (
+        f"{subject} {target}, which {table.table} in ServiceNow {state}: {cure}, or correct the "
+        "mapping file."
+    )
 
 
 def _on(day: str) -> str:

@@ -22,11 +22,16 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class Rows:
-    """Columns of equal length; `doc` is the position of each row's document, `line` its line id."""
+    """Columns of equal length; `doc` is the position of each row's document, `line` its line id.
+
+    `raw` is the text as received and `bad` where it could not be read: both stay as they are when a
+    column is worked on.
+    """
 
     count: int
     columns: dict[str, pa.Array]
     raw: dict[str, pa.Array] = field(default_factory=dict[str, pa.Array])
+    bad: dict[str, pa.Array] = field(default_factory=dict[str, pa.Array])
     doc: Positions = field(default_factory=lambda: np.zeros(0, np.int64))
     line: pa.Array | None = None
 
@@ -44,6 +49,7 @@ class Rows:
             rows.columns[name] = values
             if received is not None and kind not in {Kind.TEXT, Kind.ID}:
                 rows.raw[name] = received
+                rows.bad[name] = pc.and_(present(received), values.is_null())
         return rows
 
     def __getitem__(self, name: str) -> pa.Array:
@@ -51,9 +57,7 @@ class Rows:
 
     def unreadable(self, name: str) -> pa.Array:
         """Where something was received that could not be typed."""
-        if name not in self.raw:
-            return pa.array(np.zeros(self.count, bool))
-        return true_where(pc.and_(present(self.raw[name]), self.columns[name].is_null()))
+        return self.bad[name] if name in self.bad else pa.array(np.zeros(self.count, bool))
 
     def take(self, positions: Positions) -> "Rows":
         """These rows only, in this order."""
@@ -62,6 +66,7 @@ class Rows:
             count=len(positions),
             columns={name: values.take(indices) for name, values in self.columns.items()},
             raw={name: values.take(indices) for name, values in self.raw.items()},
+            bad={name: values.take(indices) for name, values in self.bad.items()},
             doc=self.doc[positions] if len(self.doc) else self.doc,
             line=None if self.line is None else self.line.take(indices),
         )

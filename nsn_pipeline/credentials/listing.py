@@ -93,7 +93,9 @@ def shown(field: Field, value: SecretStr) -> str:
         return f"...{text[-_SHOWN_END:]}"
     if len(text) < _MEDIUM:
         return f"under {_MEDIUM} characters"
-    return f"{_LONG} or more characters" if len(text) >= _LONG else f"{_MEDIUM} to {_LONG - 1}"
+    if len(text) < _LONG:
+        return f"{_MEDIUM} to {_LONG - 1} characters"
+    return f"{_LONG} or more characters"
 
 
 def auth_of(system: System, values: Mapping[str, SecretStr]) -> str:

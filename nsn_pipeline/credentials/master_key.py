@@ -5,6 +5,7 @@ Order: `NSN_MASTER_KEY` (comma list: the first encrypts, all decrypt), `NSN_MAST
 environment is an argument.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from nsn_pipeline.errors import ConfigurationError
 
 VARIABLE = "NSN_MASTER_KEY"
 FILE_VARIABLE = "NSN_MASTER_KEY_FILE"
+_KEY_BYTES = 32
 MAKE_A_KEY = (
     # `set -C` keeps the shell from emptying a key file that is there.
     '(umask 077; set -C; python -c "from cryptography.fernet import Fernet; '
@@ -146,11 +148,13 @@ def _parsed(text: str, where: str) -> tuple[SecretStr, ...]:
 
 
 def _is_key(key: SecretStr) -> bool:
+    """Stricter than Fernet, which ignores what follows the key: one key must have one id."""
+    text = key.get_secret_value()
     try:
-        Fernet(key.get_secret_value())
+        content = base64.urlsafe_b64decode(text)
     except ValueError:  # not chained to anything: it may quote the key
         return False
-    return True
+    return len(content) == _KEY_BYTES and base64.urlsafe_b64encode(content).decode() == text
 
 
 def _key_id(key: SecretStr) -> str:

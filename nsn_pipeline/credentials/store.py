@@ -1,8 +1,8 @@
 """`NSN_HOME/credentials.enc`: the credentials of both systems, encrypted with the master key.
 
-Readers take no lock: the file is replaced whole. Changes hold a kernel lock from reading to writing,
-so that of two processes neither loses what the other stored. A file that cannot be read is never
-written over.
+Readers take no lock: the file is replaced whole. Changes hold a kernel lock from reading to
+writing, so that of two processes neither loses what the other stored. A file that cannot be read is
+never written over.
 """
 
 import contextlib

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from nsn_pipeline.sandbox.background import ALREADY_RUNNING
-from nsn_pipeline.sandbox.data.files import TableFileError
 from nsn_pipeline.sandbox.data.generator import SIZES
-from nsn_pipeline.sandbox.data.seeding import SeedError
-from nsn_pipeline.sandbox.server import AlreadyRunningError, run_sandbox
+from nsn_pipeline.sandbox.problems import AlreadyRunningError, SandboxError
+from nsn_pipeline.sandbox.server import run_sandbox
 
 _COULD_NOT_RUN = 2
 _PARENT_POLL_S = 0.5
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AlreadyRunningError as error:
         print(error, file=sys.stderr)
         return ALREADY_RUNNING
-    except (SeedError, TableFileError, OSError, ValueError) as error:
+    except (SandboxError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _COULD_NOT_RUN
     return 0

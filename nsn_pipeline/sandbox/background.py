@@ -12,16 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from nsn_pipeline.sandbox.data.company import Shape
-from nsn_pipeline.sandbox.data.seeding import DataRequest, SeedError
+from nsn_pipeline.sandbox.data.seeding import DataRequest
+from nsn_pipeline.sandbox.problems import SandboxStartError, SeedError
 from nsn_pipeline.sandbox.server import Home, try_lock
 
 ALREADY_RUNNING = 75  # the child's exit status when another one was faster (sysexits: EX_TEMPFAIL)
 _POLL_S = 0.05
 _LAST_LINES = 15
-
-
-class SandboxStartError(Exception):
-    """The child did not come up; the message ends with what it said last."""
 
 
 def running(home: Path) -> dict[str, Any] | None:

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from nsn_pipeline.sandbox.problems import SandboxError
+
 _SECRETS_FILE = "credentials.json"
 _SERVER_LIFE = timedelta(days=365)  # longer lived server certificates are refused by some systems
 _M2M_LIFE = timedelta(days=729)  # NetSuite cuts longer ones to two years (docs/facts/netsuite.md 2)
@@ -102,7 +104,7 @@ def _secrets(path: Path, now: datetime) -> Secrets:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path} is damaged; delete it to have new credentials") from error
+            raise SandboxError(f"{path} is damaged; delete it to have new credentials") from error
         if kept.keys() == wanted:
             return Secrets(**kept)
     made = _new_secrets(now)

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp
 from nsn_pipeline.sandbox.credentials import Credentials, load_or_make, write_private
 from nsn_pipeline.sandbox.data.company import Shape
 from nsn_pipeline.sandbox.data.seeding import DataRequest, Progress, Stores, fill
+from nsn_pipeline.sandbox.problems import AlreadyRunningError
 from nsn_pipeline.sandbox.systems import Systems
 
 HOST = "127.0.0.1"  # never anything but loopback: the secrets below lie in a file
@@ -36,10 +37,6 @@ _LOCK_PATIENCE_S = (
 _POLL_S = 0.1
 _GRACE_S = 3
 _KEEP_ALIVE_S = 75
-
-
-class AlreadyRunningError(Exception):
-    """Another sandbox serves this home."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nsn_pipeline.sandbox.data.tables import Chunk, Row, System
+from nsn_pipeline.sandbox.problems import SeedError
 
 SYSTEMS: tuple[System, ...] = ("netsuite", "servicenow")
 _CHUNK_ROWS = 5000
@@ -22,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FIELD_LIMIT = 4_000_000  # ServiceNow's longest strings; the csv module stops at 131072 otherwise
 
 
-class TableFileError(ValueError):
+class TableFileError(SeedError):
     """A file of `--data` that cannot be read as a table; the message names the place."""
 
     def __init__(

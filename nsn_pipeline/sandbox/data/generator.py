@@ -19,6 +19,7 @@ from nsn_pipeline.sandbox.data.purchasing import bills_of, order_chain
 from nsn_pipeline.sandbox.data.tables import Chunk
 from nsn_pipeline.sandbox.data.vendors import vendors
 from nsn_pipeline.sandbox.data.world import World
+from nsn_pipeline.sandbox.problems import SeedError
 
 # Fixed, as documentation names documents of the demo; on its last day clocks change.
 DEFAULT_FIRST_DAY = date(2026, 3, 2)
@@ -56,10 +57,10 @@ def generate(
     """
     wanted = SIZES.get(size)
     if wanted is None:
-        raise ValueError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
+        raise SeedError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
     window = Window(first_day, wanted.days if days is None else days)
     if window.days < 1:
-        raise ValueError("days must be at least 1")
+        raise SeedError("days must be at least 1")
     company = Company(shape)
     return _chunks(wanted, seed, company, window)
 

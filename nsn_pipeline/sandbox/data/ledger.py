@@ -67,7 +67,6 @@ class Line:
     closed: bool = False
     eliminate: bool = False
     hide_account: bool = False  # the line does not say its account: readers must ask the item
-    no_gl: bool = False  # a line without GL impact of its own
     modified: datetime | None = None  # later than the header's stamp
 
 
@@ -200,7 +199,7 @@ class Ledger:
         amount = _unsigned_zero(line.amount * kind.sign)
         order = kind is PURCHASE_ORDER
         account = self._accounts[line.account]
-        no_account = line.hide_account or (order and main) or line.no_gl
+        no_account = line.hide_account or (order and main)
         self.batch.add(
             "transactionline",
             transaction=document.id,

@@ -19,6 +19,7 @@ from nsn_pipeline.sandbox.data.files import find_tables, read_tables
 from nsn_pipeline.sandbox.data.generator import DEFAULT_FIRST_DAY, SIZES, generate
 from nsn_pipeline.sandbox.data.tables import Chunk, Row
 from nsn_pipeline.sandbox.netsuite.store import Store as NetSuiteStore
+from nsn_pipeline.sandbox.problems import SeedError
 from nsn_pipeline.sandbox.servicenow.instance import open_instance
 from nsn_pipeline.sandbox.servicenow.options import ServiceNowOptions
 
@@ -30,10 +31,6 @@ _STAMPS = {
     "deletedrecord": "deleteddate",
 }
 _REPORT_EVERY = 100_000
-
-
-class SeedError(Exception):
-    """The stores cannot be given the data that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

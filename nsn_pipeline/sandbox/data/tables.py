@@ -4,7 +4,7 @@ Written from `docs/facts/netsuite.md` 6 and `docs/facts/servicenow.md` 7. A tabl
 other columns too (`files.py`); these are only the ones made-up data has.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 System = Literal["netsuite", "servicenow"]
@@ -92,11 +92,6 @@ class Batch:
         self._rows.setdefault(table, []).append(made)
         self.size += 1
         return made
-
-    def extend(self, table: str, rows: Iterable[Row]) -> None:
-        for made in rows:
-            self._rows.setdefault(table, []).append(made)
-            self.size += 1
 
     def drain(self) -> Iterator[Chunk]:
         """Hand out and forget what was collected, tables in the order of first use."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,8 @@ class Stats:
     peak_in_flight: int = 0
     refused: int = 0
     by_path: dict[str, int] = field(default_factory=dict[str, int])
+    # Why requests were refused, in our words: "Invalid or unsupported search" alone says little.
+    refusals: deque[str] = field(default_factory=lambda: deque[str](maxlen=200))
 
 
 class NetSuite:
@@ -64,21 +67,19 @@ class NetSuite:
 
     # -- the frame around every request --------------------------------------------------------
 
-    async def serve(
-        self, request: Request, handle: Callable[[Request], Awaitable[Reply]]
-    ) -> Response:
-        """Faults, login, the request pool and latency; then the handler."""
+    async def serve(self, request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:
+        """Count the request and let the fault plan have its say; else the true answer."""
         self.stats.requests += 1
         path = request.url.path
         self.stats.by_path[path] = self.stats.by_path.get(path, 0) + 1
         fault = await self._fault(request)
-        if fault is not None and fault.delay_s:
+        if fault is None:
+            return await answer()
+        if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
-        answers = fault is not None and (fault.status is not None or fault.truncate)
-        if fault is not None and answers and not fault.after_handling:
-            return _faulty(fault, None)
-        response = await self._answer(request, handle)
-        return _faulty(fault, response) if fault is not None and answers else response
+        if fault.status is None and not fault.truncate:
+            return await answer()
+        return _faulty(fault, await answer() if fault.after_handling else None)
 
     async def _fault(self, request: Request) -> Fault | None:
         if self.fault_hook is None:
@@ -107,6 +108,7 @@ class NetSuite:
             finally:
                 self.stats.in_flight -= 1
         except NetSuiteError as error:
+            self.stats.refusals.extend(getattr(error, "__notes__", [error.detail]))
             return _error(error)
 
     def _login(self, request: Request) -> None:
@@ -131,9 +133,9 @@ class NetSuite:
 
     async def token(self, request: Request) -> Response:
         """The token endpoint: outside the request pool, with error bodies of its own."""
-        fault = await self._fault(request)
-        if fault is not None and (fault.status is not None or fault.truncate):
-            return _faulty(fault, None)
+        return await self.serve(request, lambda: self._token(request))
+
+    async def _token(self, request: Request) -> Response:
         audiences = [f"{base}{oauth2.TOKEN_PATH}" for base in self.bases(request)]
         body, content_type = await request.body(), request.headers.get("content-type", "")
         try:
@@ -165,7 +167,14 @@ class NetSuite:
             page = self.engine.page(text, params, limit, offset)
             url = f"{base}{QUERY_PATH}"
             return orjson.dumps(
-                envelope(url, page.items, limit, offset, page.total, page.reachable)
+                envelope(
+                    url,
+                    page.items,
+                    limit=limit,
+                    offset=offset,
+                    total=page.total,
+                    reachable=page.reachable,
+                )
             )
 
         return Reply(200, await run_in_threadpool(run))
@@ -240,7 +249,7 @@ class NetSuite:
         async def endpoint(request: Request) -> Response:
             if request.method not in methods:
                 return _error(NetSuiteError(405, "METHOD_NOT_ALLOWED", "Method not allowed."))
-            return await self.serve(request, handle)
+            return await self.serve(request, lambda: self._answer(request, handle))
 
         every = ["GET", "POST", "PUT", "PATCH", "DELETE"]
         return Route(path, endpoint, methods=every)

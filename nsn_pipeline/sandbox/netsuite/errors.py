@@ -63,7 +63,7 @@ def query_error(text: str) -> NetSuiteError:
 
 
 def unsupported(why: str = "") -> NetSuiteError:
-    """The catch-all refusal; `why` stays out of the wire text, as NetSuite does not say it either."""
+    """The catch-all refusal; `why` stays out of the wire text: NetSuite does not say it."""
     error = query_error("Search error occurred: Invalid or unsupported search.")
     if why:
         error.add_note(why)

@@ -71,7 +71,7 @@ class Expressions:
         finally:
             scope.clause = clause
 
-    def _column(self, node: exp.Column, scope: Scope) -> Expression:
+    def column_value(self, node: exp.Column, scope: Scope) -> Expression:
         name = node.name.upper()
         if not node.table and name == "SYSDATE":
             return Expression(":now", Kind.DATE)
@@ -117,7 +117,7 @@ class Expressions:
         kind = scope.sibling(item.alias, "type")
         return replace(item, sql=f"({kind} || ':' || {item.sql})", column=None)
 
-    def _literal(self, node: exp.Literal, scope: Scope) -> Expression:
+    def literal_value(self, node: exp.Literal, scope: Scope) -> Expression:
         del scope
         text = str(node.this)
         if node.is_string:
@@ -130,7 +130,7 @@ class Expressions:
             return Expression(value, Kind.INT)
         return Expression(quoted(value), Kind.NUM)
 
-    def _case(self, node: exp.Case, scope: Scope) -> Expression:
+    def case_value(self, node: exp.Case, scope: Scope) -> Expression:
         subject = self.expression(node.this, scope) if node.this else None
         tests: list[str] = []
         for branch in node.args["ifs"]:
@@ -149,18 +149,18 @@ class Expressions:
         )
         return Expression(f"CASE {whens} ELSE {self.coerce.to(otherwise, kind)} END", kind)
 
-    def _concat(self, node: exp.DPipe, scope: Scope) -> Expression:
+    def concat_value(self, node: exp.DPipe, scope: Scope) -> Expression:
         sides = (self.expression(node.this, scope), self.expression(node.expression, scope))
         left, right = (f"COALESCE({self.coerce.text(side)}, '')" for side in sides)
         return Expression(f"NULLIF({left} || {right}, '')", Kind.TEXT)  # Oracle: null adds nothing
 
-    def _negative(self, node: exp.Neg, scope: Scope) -> Expression:
+    def negative_value(self, node: exp.Neg, scope: Scope) -> Expression:
         item = self.expression(node.this, scope)
         if item.kind is Kind.INT:
             return Expression(f"(-{item.sql})", Kind.INT)
         return Expression(f"ns_sub('0', {self.coerce.number(item)})", Kind.NUM)
 
-    def _arithmetic(self, node: exp.Binary, scope: Scope) -> Expression:
+    def arithmetic_value(self, node: exp.Binary, scope: Scope) -> Expression:
         left, right = self.expression(node.this, scope), self.expression(node.expression, scope)
         if left.kind in TEMPORAL or right.kind in TEMPORAL:
             return self._date_arithmetic(node, left, right)
@@ -188,7 +188,7 @@ class Expressions:
             days = f"ns_sub('0', {days})"
         return Expression(f"ns_add_days({self.coerce.date(left)}, {days})", Kind.DATE)
 
-    def _call(self, node: exp.Anonymous, scope: Scope) -> Expression:
+    def call_value(self, node: exp.Anonymous, scope: Scope) -> Expression:
         name = str(node.this).upper()
         if name == PARAM_MARK:
             return Expression("?", Kind.PARAM, param=int(node.expressions[0].name))
@@ -201,13 +201,13 @@ class Expressions:
             raise unsupported(f"{name} takes {low} to {high} arguments")
         return build(self, [self.expression(argument, scope) for argument in node.expressions])
 
-    def _dot(self, node: exp.Dot, scope: Scope) -> Expression:
+    def dot_value(self, node: exp.Dot, scope: Scope) -> Expression:
         call = node.expression
         if node.this.name.upper() != "BUILTIN" or not isinstance(call, exp.Anonymous):
             raise unsupported("only BUILTIN functions are qualified")
         return calls.builtin(self, str(call.this).upper(), call.expressions, scope)
 
-    def _scalar_subquery(self, node: exp.Subquery, scope: Scope) -> Expression:
+    def scalar_subquery_value(self, node: exp.Subquery, scope: Scope) -> Expression:
         query = self.subquery(node.this, scope)
         if len(query.outputs) != 1:
             raise unsupported("a subquery used as a value has one column")
@@ -217,13 +217,14 @@ class Expressions:
 
     # -- conditions ----------------------------------------------------------------------------
 
-    def condition(self, node: exp.Expr, scope: Scope) -> str:
+    def condition(self, node: exp.Expr, scope: Scope) -> str:  # noqa: PLR0911 - one per node
         """A condition; Oracle has no boolean values, so nothing else may stand here."""
         match node:
             case exp.And() | exp.Or():
                 word = "AND" if isinstance(node, exp.And) else "OR"
-                left, right = (self.condition(n, scope) for n in (node.this, node.expression))
-                return f"({left} {word} {right})"
+                # Flat, as keyset predicates and pair lists can be hundreds of terms long.
+                terms = [self.condition(term, scope) for term in node.flatten(unnest=False)]
+                return f"({f' {word} '.join(terms)})"
             case exp.Not():
                 return f"NOT ({self.condition(node.this, scope)})"
             case exp.Paren():
@@ -320,18 +321,18 @@ def has_aggregate(node: exp.Expr) -> bool:
 
 # pyright cannot relate each node type to its handler; the dictionary's keys do.
 _HANDLERS: dict[type[exp.Expr], Callable[..., Expression]] = {
-    exp.Column: Expressions._column,
-    exp.Literal: Expressions._literal,
+    exp.Column: Expressions.column_value,
+    exp.Literal: Expressions.literal_value,
     exp.Null: lambda *_: NULL,
     exp.Paren: lambda c, node, scope: c.expression(node.this, scope),
-    exp.Neg: Expressions._negative,
-    exp.Add: Expressions._arithmetic,
-    exp.Sub: Expressions._arithmetic,
-    exp.Mul: Expressions._arithmetic,
-    exp.Div: Expressions._arithmetic,
-    exp.DPipe: Expressions._concat,
-    exp.Case: Expressions._case,
-    exp.Anonymous: Expressions._call,
-    exp.Dot: Expressions._dot,
-    exp.Subquery: Expressions._scalar_subquery,
+    exp.Neg: Expressions.negative_value,
+    exp.Add: Expressions.arithmetic_value,
+    exp.Sub: Expressions.arithmetic_value,
+    exp.Mul: Expressions.arithmetic_value,
+    exp.Div: Expressions.arithmetic_value,
+    exp.DPipe: Expressions.concat_value,
+    exp.Case: Expressions.case_value,
+    exp.Anonymous: Expressions.call_value,
+    exp.Dot: Expressions.dot_value,
+    exp.Subquery: Expressions.scalar_subquery_value,
 }

@@ -61,7 +61,7 @@ def signature(base: str, credentials: TbaCredentials) -> str:
 
 @dataclass(slots=True)
 class TbaService:
-    """Checks signed requests; remembers nonces for as long as their time stamp would be accepted."""
+    """Checks signed requests; remembers nonces for as long as their time stamp is accepted."""
 
     options: NetSuiteOptions
     clock: Callable[[], float]
@@ -78,7 +78,7 @@ class TbaService:
             self.audit.append(reason)
             raise bad_login(f'OAuth realm="{self.options.realm}", error="token_rejected"')
 
-    def _refusal(
+    def _refusal(  # noqa: PLR0911 - one return per documented reason
         self, oauth: dict[str, str], method: str, urls: Sequence[str], query: str
     ) -> str | None:
         if not all(oauth.get(name) for name in _REQUIRED):

@@ -131,9 +131,7 @@ class TokenService:
         return key
 
     def _check_claims(self, claims: Mapping[str, Any], audiences: Sequence[str]) -> None:
-        issued_at, expires_at = claims.get("iat"), claims.get("exp")
-        if not _is_number(issued_at) or not _is_number(expires_at):
-            raise TokenError("invalid_grant", "iat and exp are epoch seconds")
+        issued_at, expires_at = _seconds(claims, "iat"), _seconds(claims, "exp")
         now, leeway = self.clock(), self.options.clock_leeway_s
         if expires_at > issued_at + _MAX_LIFE_S or expires_at <= issued_at:
             raise TokenError("invalid_grant", "the assertion lives longer than an hour")
@@ -206,14 +204,14 @@ def load_public(pem: str) -> tuple[PublicKey, datetime | None, datetime | None]:
         if "BEGIN CERTIFICATE" in pem:
             certificate = x509.load_pem_x509_certificate(data)
             key = certificate.public_key()
-            span = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+            start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         else:
-            key, span = load_pem_public_key(data), (None, None)
+            key, start, end = load_pem_public_key(data), None, None
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TokenError("invalid_grant", f"unreadable certificate: {error}") from error
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise TokenError("invalid_grant", "neither an RSA nor an EC key")
-    return key, *span
+    return key, start, end
 
 
 def _form(body: bytes, content_type: str) -> dict[str, str]:
@@ -239,8 +237,11 @@ def _scopes(claim: object) -> frozenset[str]:
     return frozenset()
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _seconds(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TokenError("invalid_grant", f"{name} is not given in epoch seconds")
+    return value
 
 
 def error_body(error: TokenError) -> bytes:

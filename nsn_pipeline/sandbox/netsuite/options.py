@@ -1,4 +1,4 @@
-"""What kind of account the simulator plays: identity, limits, preferences, features, role, faults."""
+"""The account the simulator plays: identity, limits, preferences, features, role, faults."""
 
 import re
 from collections.abc import Callable, Mapping

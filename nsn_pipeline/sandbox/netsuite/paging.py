@@ -1,4 +1,4 @@
-"""`limit` and `offset`, and the envelope that all of NetSuite's collections share (facts 4.2, 4.3)."""
+"""`limit` and `offset`, and the envelope that all collections share (facts 4.2, 4.3)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,13 @@ def paging(query: Mapping[str, str]) -> tuple[int, int]:
 
 
 def envelope(
-    url: str, items: list[dict[str, Any]], limit: int, offset: int, total: int, reachable: int
+    url: str,
+    items: list[dict[str, Any]],
+    *,
+    limit: int,
+    offset: int,
+    total: int,
+    reachable: int,
 ) -> dict[str, Any]:
     """A page: `reachable` rows can be paged to, `total` there are."""
 

@@ -65,7 +65,7 @@ class Lifted:
 
 
 def lift(text: str) -> Lifted:
-    """Number the `?` and take out long literal IN lists; more than a thousand values are refused."""
+    """Number the `?` and take out long literal IN lists; over a thousand values are refused."""
     lists: list[tuple[str, ...]] = []
     params = 0
     lowered = text.lower()

@@ -108,7 +108,17 @@ class RecordApi:
             {"links": [{"rel": "self", "href": f"{base}{ROOT}/{name}/{row[0]}"}], "id": str(row[0])}
             for row in rows
         ]
-        return Reply(200, envelope(f"{base}{ROOT}/{name}", items, limit, offset, count, count))
+        return Reply(
+            200,
+            envelope(
+                f"{base}{ROOT}/{name}",
+                items,
+                limit=limit,
+                offset=offset,
+                total=count,
+                reachable=count,
+            ),
+        )
 
     def read(self, name: str, key: str, base: str, *, expand: bool) -> Reply:
         """One record, references with their display names."""

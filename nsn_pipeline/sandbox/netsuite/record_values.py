@@ -1,4 +1,7 @@
-"""Values of the record API: JSON booleans, numbers, ISO dates and references, all unlike SuiteQL."""
+"""Values of the record API: JSON booleans, numbers, ISO dates, references; unlike SuiteQL.
+
+A value that does not fit is a ValueError, whatever is wrong with it: callers report it as such.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -8,8 +11,8 @@ from nsn_pipeline.sandbox.netsuite.kinds import Kind, Stored
 from nsn_pipeline.sandbox.netsuite.record_types import Field
 
 
-def to_json(field: Field, value: Stored) -> Any:
-    """A stored value as the record API shows it (references by id; names are added by the caller)."""
+def to_json(field: Field, value: Stored) -> Any:  # noqa: PLR0911 - one per form
+    """A stored value as the record API shows it (references by id; the caller adds names)."""
     column = field.column
     if column.name == "id":
         return str(value)
@@ -43,15 +46,15 @@ def from_json(field: Field, value: Any) -> str | None:
     match column.kind:
         case Kind.FLAG:
             if not isinstance(value, bool):
-                raise ValueError("a boolean is true or false")
+                raise ValueError("a boolean is true or false")  # noqa: TRY004
             return "T" if value else "F"
         case Kind.INT | Kind.NUM:
             if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-                raise ValueError("not a number")
+                raise ValueError("not a number")  # noqa: TRY004
             return format(value, "f") if isinstance(value, Decimal) else str(value)
         case _:
             if not isinstance(value, str):
-                raise ValueError("not a text")
+                raise ValueError("not a text")  # noqa: TRY004
             return value
 
 
@@ -59,12 +62,12 @@ def _reference(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value.get("id")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError('a reference is {"id": "7"}')
+        raise ValueError('a reference is {"id": "7"}')  # noqa: TRY004
     return str(value)
 
 
 def _ids(value: Any) -> list[str]:
     items = value.get("items", [value]) if isinstance(value, Mapping) else [value]
     if not isinstance(items, list):
-        raise ValueError('a multi-select is {"items": [{"id": 2}]}')
+        raise ValueError('a multi-select is {"items": [{"id": 2}]}')  # noqa: TRY004
     return [_reference(item) for item in items]

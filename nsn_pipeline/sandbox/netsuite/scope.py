@@ -21,7 +21,7 @@ from nsn_pipeline.sandbox.netsuite.tables import FEATURE_COLUMNS, FEATURE_TABLES
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Compiled SQL and what it yields. `literal` holds a text literal, `param` the index of a `?`."""
+    """Compiled SQL and what it yields; `literal` is a text literal, `param` the index of a `?`."""
 
     sql: str
     kind: Kind
@@ -133,9 +133,15 @@ class Scope:
             source = self.sources.get(qualifier)
             return source if source is not None and self._has(source, name) else None
         found = [source for source in self.sources.values() if self._has(source, name)]
+        if len(found) > 1:  # a column that is not exposed makes no name ambiguous
+            found = [source for source in found if self._exposed(source, name)] or found
         if len(found) > 1:
             raise unsupported(f"column {name!r} is ambiguous")
         return found[0] if found else None
+
+    def _exposed(self, source: Source, name: str) -> bool:
+        hidden = self.catalogue.options.hidden_columns
+        return source.table is None or f"{source.table.name}.{name}" not in hidden
 
     def _has(self, source: Source, name: str) -> bool:
         if source.table is None:

@@ -11,6 +11,7 @@ from nsn_pipeline.sandbox.netsuite.errors import unsupported
 from nsn_pipeline.sandbox.netsuite.expressions import Expressions, has_aggregate
 from nsn_pipeline.sandbox.netsuite.kinds import Kind
 from nsn_pipeline.sandbox.netsuite.parsing import parse
+from nsn_pipeline.sandbox.netsuite.rownum import conjuncts, is_rownum, rownum_limit
 from nsn_pipeline.sandbox.netsuite.scope import (
     Bindings,
     Catalogue,
@@ -40,7 +41,7 @@ Filled = Callable[[str], frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A compiled query: `sql` has no outer limit of ours, `count_sql` yields how many rows it has."""
+    """A compiled query: `sql` without the page's limit, `count_sql` for how many rows it has."""
 
     sql: str
     outputs: tuple[Output, ...]
@@ -270,8 +271,8 @@ class _SelectCompiler:
         limit: int | None = None
         conditions: list[str] = []
         self.scope.clause = "where"
-        for part in _conjuncts(where.this):
-            cut = _rownum_limit(part)
+        for part in conjuncts(where.this):
+            cut = rownum_limit(part)
             if cut is None:
                 conditions.append(self.values.condition(part, self.scope))
             else:
@@ -281,7 +282,7 @@ class _SelectCompiler:
 
     def _mentions_rownum(self) -> bool:
         places = [*self.node.expressions, self.node.args.get("order"), self.node.args.get("group")]
-        return any(_is_rownum(c) for place in places if place for c in place.find_all(exp.Column))
+        return any(is_rownum(c) for place in places if place for c in place.find_all(exp.Column))
 
     # -- grouping and output -------------------------------------------------------------------
 
@@ -406,51 +407,3 @@ class _SelectCompiler:
         if not isinstance(count, exp.Literal) or not count.name.isdigit():
             raise unsupported("a row limit is a number")
         return f" LIMIT {int(count.name)}"
-
-
-def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
-    if isinstance(node, exp.And):
-        return [*_conjuncts(node.this), *_conjuncts(node.expression)]
-    if isinstance(node, exp.Paren) and isinstance(node.this, exp.And):
-        return _conjuncts(node.this)
-    if isinstance(node, exp.Paren) and _rownum_limit(node.this) is not None:
-        return [node.this]
-    return [node]
-
-
-def _is_rownum(node: exp.Expr | None) -> bool:
-    return isinstance(node, exp.Column) and not node.table and node.name.upper() == "ROWNUM"
-
-
-def _rownum_limit(node: exp.Expr) -> int | None:
-    """How many rows a condition on ROWNUM lets through, or None when it is no such condition.
-
-    ROWNUM counts rows as they pass, so `ROWNUM > 1` and `ROWNUM = 2` let none through.
-    """
-    if isinstance(node, exp.Between) and _is_rownum(node.this):
-        low, high = _number(node.args["low"]), _number(node.args["high"])
-        return max(high, 0) if low <= 1 else 0
-    if not isinstance(node, exp.LTE | exp.LT | exp.EQ | exp.GT | exp.GTE):
-        return None
-    if _is_rownum(node.expression):
-        raise unsupported("ROWNUM stands on the left")
-    if not _is_rownum(node.this):
-        return None
-    bound = _number(node.expression)
-    match node:
-        case exp.LTE():
-            return max(bound, 0)
-        case exp.LT():
-            return max(bound - 1, 0)
-        case exp.EQ():
-            return 1 if bound == 1 else 0
-        case exp.GTE():
-            return None if bound <= 1 else 0
-        case _:
-            return None if bound < 1 else 0
-
-
-def _number(node: exp.Expr) -> int:
-    if isinstance(node, exp.Literal) and not node.is_string and node.name.isdigit():
-        return int(node.name)
-    raise unsupported("ROWNUM is compared with a whole number")

@@ -360,10 +360,8 @@ def _ddl(table: Table) -> list[str]:
     if table.view_of:
         names = ", ".join(map(_quoted, table.columns))
         distinct = "" if "previousline" in table.columns else "DISTINCT "
-        return [
-            f'CREATE VIEW IF NOT EXISTS "{table.name}" AS '
-            f'SELECT {distinct}{names} FROM "{table.view_of}"'
-        ]
+        query = f'SELECT {distinct}{names} FROM "{table.view_of}"'
+        return [f'CREATE VIEW IF NOT EXISTS "{table.name}" AS {query}']
     body = [_column_ddl(column) for column in table.columns.values()]
     if table.key:
         body.append(f"PRIMARY KEY ({', '.join(map(_quoted, table.key))})")

@@ -1,5 +1,4 @@
-"""The query engine: statements compiled once, rows rendered as NetSuite renders them, page by page.
-"""
+"""The query engine: statements compiled once, rows rendered as NetSuite renders them."""
 
 import json
 import sqlite3
@@ -85,13 +84,12 @@ def connection_functions(options: NetSuiteOptions) -> Callable[[sqlite3.Connecti
         functions.register(connection, ZoneInfo(options.time_zone))
         connection.create_function("ns_num_text", 1, number_text, deterministic=True)
         connection.create_function("ns_pref", 1, preferred, deterministic=True)
-        connection.create_aggregate("ns_one", 1, _One)  # pyright: ignore[reportArgumentType] -
-        typeshed wants int parameters
+        connection.create_aggregate("ns_one", 1, _One)
 
     return configure
 
 
-def _number_text(value: str | None, *, drop: bool) -> str | None:
+def _number_text(value: str | None, *, drop: bool) -> Any:
     """A decimal in Oracle's spelling: `.5`, `-.5`."""
     if value is None or not drop:
         return value
@@ -114,11 +112,14 @@ class Engine:
         date_format = options.date_format
         self._renderers: dict[Kind, Callable[[Any], str]] = {
             Kind.INT: str,
-            Kind.NUM: partial(_number_text, drop=options.drop_leading_zero),  # pyright:
-            ignore[reportAssignmentType] - never null here Kind.TEXT: str, Kind.FLAG: str,
-            Kind.NULL: str, Kind.DATE: lambda value: render_preference(value[:10], date_format),
-            Kind.INSTANT: lambda value: render_preference(local(value)[:10], date_format), }
-            self._zone = zone
+            Kind.NUM: partial(_number_text, drop=options.drop_leading_zero),
+            Kind.TEXT: str,
+            Kind.FLAG: str,
+            Kind.NULL: str,
+            Kind.DATE: lambda value: render_preference(value[:10], date_format),
+            Kind.INSTANT: lambda value: render_preference(local(value)[:10], date_format),
+        }
+        self._zone = zone
 
     def page(self, text: str, params: Sequence[str], limit: int, offset: int) -> Page:
         """Rows `offset` to `offset + limit` of a query, and how many it has in all."""

@@ -43,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One SuiteQL table; `display` is the SQL text of a row's display name, with {r} for the row."""
+    """One SuiteQL table; `display` is SQL for a row's display name, with {r} for the row."""
 
     name: str
     columns: dict[str, Column]

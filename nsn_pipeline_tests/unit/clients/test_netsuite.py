@@ -118,6 +118,20 @@ def test_a_page_that_could_lose_rows_is_an_error(reply) -> None:
         list(subject.pages(BILLS))
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_short_page_is_not_taken_for_the_last(count) -> None:
+    subject, _ = client([suiteql_page(rows(1)[:count], total=9), suiteql_page(rows(5))])
+    with pytest.raises(UnexpectedResponseError, match="rows would be lost"):
+        list(subject.pages(BILLS))
+
+
+def test_a_remark_is_kept_once() -> None:
+    subject, _ = client([])
+    subject.note("a")
+    subject.note("a")
+    assert subject.notes == ["a"]
+
+
 def test_a_page_that_does_not_advance_is_refused() -> None:
     subject, _ = client([suiteql_page(rows(1, 5), total=4), suiteql_page(rows(1, 5), total=2)])
     with pytest.raises(UnexpectedResponseError, match="rise"):

@@ -47,7 +47,8 @@ def frame(table: pa.Table, **extra: list[str | None]) -> pd.DataFrame:
 
 
 HEADER = {
-    "id": "internal_id", "type": "type", "tranid": "tranid", "transactionnumber": "transaction_number",
+    "id": "internal_id", "type": "type", "tranid": "tranid",
+    "transactionnumber": "transaction_number",
     "entity": "vendor_id", "trandate": "transaction_date", "duedate": "due_date",
     "status": "status", "posting": "is_posting", "voided": "is_voided", "currency": "currency_id",
     "exchangerate": "exchange_rate", "foreigntotal": "total", "memo": "memo",
@@ -68,10 +69,16 @@ ACCOUNT = {"id": "internal_id", "acctnumber": "number", "accttype": "type", "ful
            "isinactive": "is_inactive", "issummary": "is_summary"}  # fmt: skip
 DEPARTMENT = {"id": "internal_id", "name": "name", "fullname": "full_name",
               "isinactive": "is_inactive", "externalid": "external_id"}  # fmt: skip
-SUBSIDIARY = {"id": "internal_id", "name": "name", "fullname": "full_name", "currency": "currency_id"}
+SUBSIDIARY = {
+    "id": "internal_id",
+    "name": "name",
+    "fullname": "full_name",
+    "currency": "currency_id",
+}
 CURRENCY = {"id": "internal_id", "symbol": "symbol", "currencyprecision": "precision"}
 VENDOR = {"id": "internal_id", "entityid": "entity_id", "companyname": "company_name",
-          "isperson": "is_person", "isinactive": "is_inactive", "currency": "currency_id"}  # fmt: skip
+          "isperson": "is_person", "isinactive": "is_inactive",
+          "currency": "currency_id"}  # fmt: skip
 
 
 def bills() -> Documents:
@@ -103,7 +110,15 @@ def postings(of_bills: Documents) -> Documents:
     source = REGISTRY["gl_posting"].header
     table = frame(canonical("transactionaccountingline", source, POSTING))
     headers = of_bills.headers.set_index("internal_id")
-    taken = ["type", "tranid", "transaction_number", "transaction_date", "vendor_id", "change_day", "brought_by"]
+    taken = [
+        "type",
+        "tranid",
+        "transaction_number",
+        "transaction_date",
+        "vendor_id",
+        "change_day",
+        "brought_by",
+    ]
     table = table.drop(columns=[name for name in taken if name in table.columns])
     table = table.join(headers[taken], on="document_id")
     assert of_bills.lines is not None

@@ -33,7 +33,6 @@ HEADER: list[tuple[dict[str, Any], tuple[str, str | None, str]]] = [
       for text in BAD_DATES),
     *(({"due_date": text}, ("UNREADABLE_DATE", None, "due_date")) for text in BAD_DATES[:3]),
     ({"total": None}, ("MISSING_VALUE", None, "total")),
-    ({"total": "-1250.005"}, ("UNREADABLE_AMOUNT", None, "total")),
     ({"total": "-1250.01"}, ("TOTAL_MISMATCH", None, "total")),
     ({"total": "1250"}, ("TOTAL_MISMATCH", None, "total")),
     ({"vendor_id": None}, ("MISSING_SUPPLIER", None, "vendor_id")),
@@ -65,7 +64,7 @@ LINE: list[tuple[dict[str, Any], tuple[str, str | None, str]]] = [
     ({"department_id": "15"}, ("MISSING_COST_CENTER", "1", "department_id")),
     ({"department_id": "404"}, ("MISSING_COST_CENTER", "1", "department_id")),
     ({"line_id": None}, ("MISSING_VALUE", None, "line_id")),
-    ({"line_id": "1^2"}, ("UNSAFE_KEY", "1^2", "line_id")),
+    ({"line_id": "1^2", "sequence": "1"}, ("UNSAFE_KEY", "1^2", "line_id")),
 ]
 
 
@@ -137,6 +136,9 @@ ELSEWHERE = {
         [("UNREADABLE_VALUE", None, "is_inactive")]),
     "yen with decimals": (
         ("vendor_bill", [bill(currency_id="5", total="-12.5")], [line(amount="12.5")]), {},
+        [("UNREADABLE_AMOUNT", None, "total"), ("UNREADABLE_AMOUNT", "1", "amount")]),
+    "pounds with three decimals": (
+        ("vendor_bill", [bill(total="-0.005")], [line(amount="0.005")]), {},
         [("UNREADABLE_AMOUNT", None, "total"), ("UNREADABLE_AMOUNT", "1", "amount")]),
     "currency without an ISO code": (
         ("vendor_bill", [bill(currency_id="8")], [line()]),

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from nsn_pipeline.sandbox.credentials import Credentials, load_or_make, write_private
+from nsn_pipeline.sandbox.problems import SandboxError
 
 
 def mode(path: Path) -> int:
@@ -103,7 +104,7 @@ def test_a_damaged_file_is_named_and_an_outdated_one_replaced(tmp_path: Path) ->
     kept.write_text(json.dumps({"netsuite_client_id": "only"}))
     assert load_or_make(tmp_path).secrets != first.secrets
     kept.write_text("{")
-    with pytest.raises(ValueError, match=r"credentials\.json is damaged"):
+    with pytest.raises(SandboxError, match=r"credentials\.json is damaged"):
         load_or_make(tmp_path)
 
 

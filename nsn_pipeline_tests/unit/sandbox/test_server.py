@@ -16,9 +16,9 @@ import jwt
 import pytest
 import requests
 
-from nsn_pipeline.sandbox.background import SandboxStartError, running, start_in_background
-from nsn_pipeline.sandbox.data.seeding import SeedError
-from nsn_pipeline.sandbox.server import AlreadyRunningError, run_sandbox
+from nsn_pipeline.sandbox.background import running, start_in_background
+from nsn_pipeline.sandbox.problems import AlreadyRunningError, SandboxStartError, SeedError
+from nsn_pipeline.sandbox.server import run_sandbox
 
 PARENT = """
 import sys, time

@@ -11,6 +11,7 @@ import pytest
 
 from nsn_pipeline.sandbox.data.generator import DEFAULT_FIRST_DAY, SIZES, generate
 from nsn_pipeline.sandbox.data.tables import COLUMNS
+from nsn_pipeline.sandbox.problems import SeedError
 from nsn_pipeline_tests.unit.sandbox.data.world import tables
 
 SHAPES = ("multi", "single")
@@ -59,7 +60,7 @@ def test_days_only_spread_the_documents() -> None:
 
 @pytest.mark.parametrize("arguments", [{"size": "huge"}, {"size": "tiny", "days": 0}])
 def test_an_impossible_request_is_refused(arguments: dict) -> None:
-    with pytest.raises(ValueError, match=r"size|days"):
+    with pytest.raises(SeedError, match=r"size|days"):
         generate(seed=1, **arguments)
 
 

@@ -1,0 +1,234 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+
+from nsn_pipeline.credentials import private_files
+from nsn_pipeline.credentials.store import CredentialStore
+from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline_tests.unit.credentials.samples import OLD_KEY, full, leaks, secret, told
+
+STEPS = ("fsync", "replace")
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches SIGKILL."""
+
+
+class FakeKeyring:
+    name = "fake keyring"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.before_put: Callable[[], None] = lambda: None
+
+    def get(self) -> str:
+        return self.text
+
+    def put(self, text: str) -> None:
+        self.before_put()
+        self.text = text
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "master.key"
+    path.write_text(f"{OLD_KEY}\n")
+    path.chmod(0o600)
+    return path
+
+
+def with_environment(home: Path, key: str = OLD_KEY) -> CredentialStore:
+    return CredentialStore(home, {"NSN_MASTER_KEY": key}, find_keyring=lambda: None)
+
+
+def with_file(home: Path, key_file: Path) -> CredentialStore:
+    return CredentialStore(home, {"NSN_MASTER_KEY_FILE": str(key_file)}, find_keyring=lambda: None)
+
+
+def fill(store: CredentialStore) -> None:
+    store.update("servicenow", secret(full("servicenow")))
+
+
+def assert_opens(store: CredentialStore) -> None:
+    assert store.read() == {"servicenow": secret(full("servicenow"))}
+
+
+def not_handed_over(_: SecretStr) -> None:
+    pytest.fail("the key was handed over, though its place is known")
+
+
+def die_at(number: int, monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+    """Raise at the `number`-th step that touches the disk, before or after it is done."""
+    done = 0
+    for name in STEPS:
+        real = getattr(os, name)
+
+        def step(*arguments: object, real: Callable[..., object] = real) -> object:
+            nonlocal done
+            done += 1
+            if done == number and not after:
+                raise Killed
+            result = real(*arguments)
+            if done == number:
+                raise Killed
+            return result
+
+        monkeypatch.setattr(private_files.os, name, step)
+
+
+def test_the_old_key_is_refused_after_a_rotation(home: Path) -> None:
+    fill(with_environment(home))
+    handed: list[SecretStr] = []
+    rotation = with_environment(home).rotate(handed.append)
+    new = handed[0].get_secret_value()
+    assert_opens(with_environment(home, new))
+    with pytest.raises(ConfigurationError, match="is not the one") as caught:
+        with_environment(home).read()
+    assert leaks(told(caught.value)) == []
+    assert new not in told(caught.value) + repr(rotation)
+    assert rotation.old_key_id != rotation.new_key_id
+
+
+def test_a_key_of_the_environment_is_handed_over_before_the_file_changes(home: Path) -> None:
+    store = with_environment(home)
+    fill(store)
+    before = store.path.read_bytes()
+
+    def refuse(_: SecretStr) -> None:
+        assert store.path.read_bytes() == before
+        raise Killed
+
+    with pytest.raises(Killed):
+        store.rotate(refuse)
+    assert store.path.read_bytes() == before
+
+
+def test_a_key_file_is_replaced_in_place_and_the_old_key_refused(
+    home: Path, key_file: Path
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    store.rotate(not_handed_over)
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert OLD_KEY not in key_file.read_text()
+    Fernet(key_file.read_text().strip())
+    assert_opens(store)
+    with pytest.raises(ConfigurationError, match="is not the one"):
+        with_environment(home).read()
+
+
+def test_a_linked_key_file_stays_a_link(home: Path, key_file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.key"
+    link.symlink_to(key_file)
+    store = with_file(home, link)
+    fill(store)
+    store.rotate(not_handed_over)
+    assert link.is_symlink()
+    assert OLD_KEY not in key_file.read_text()
+    assert_opens(store)
+
+
+# Key file, store and key file are replaced in turn: flushed, moved, their directory flushed.
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 10))
+def test_a_rotation_killed_anywhere_leaves_a_readable_store_and_can_be_repeated(
+    home: Path, key_file: Path, number: int, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    with monkeypatch.context() as patched:
+        die_at(number, patched, after=after)
+        with pytest.raises(Killed):
+            store.rotate(not_handed_over)
+    assert_opens(store)
+    store.rotate(not_handed_over)
+    assert_opens(store)
+    assert "," not in key_file.read_text()
+    with pytest.raises(ConfigurationError, match="is not the one"):
+        with_environment(home).read()
+
+
+def test_there_is_no_tenth_step_to_be_killed_at(
+    home: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    with monkeypatch.context() as patched:
+        die_at(10, patched, after=False)
+        store.rotate(not_handed_over)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_rotation_of_a_keyring_key_killed_between_its_steps_can_be_repeated(
+    home: Path, number: int
+) -> None:
+    keyring = FakeKeyring(OLD_KEY)
+    store = CredentialStore(home, {}, find_keyring=lambda: keyring)
+    fill(store)
+    puts = 0
+
+    def die() -> None:
+        nonlocal puts
+        puts += 1
+        if puts == number:
+            raise Killed
+
+    keyring.before_put = die
+    with pytest.raises(Killed):
+        store.rotate(not_handed_over)
+    keyring.before_put = lambda: None
+    assert_opens(store)
+    store.rotate(not_handed_over)
+    assert_opens(store)
+    assert OLD_KEY not in keyring.text
+
+
+def test_a_key_file_that_cannot_be_replaced_stops_the_rotation_before_it_begins(
+    home: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    before = store.path.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(30, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(private_files.os, "replace", refuse)
+        with pytest.raises(ConfigurationError, match="Read-only") as caught:
+            store.rotate(not_handed_over)
+    assert leaks(told(caught.value)) == []
+    assert store.path.read_bytes() == before
+    assert key_file.read_text() == f"{OLD_KEY}\n"
+
+
+def test_a_reader_meeting_a_rotation_between_file_and_key_tries_again(
+    home: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = with_file(home, key_file), with_file(home, key_file)
+    fill(store)
+    real, rotated = store.master_key, []
+
+    def slow_key() -> object:
+        if not rotated:
+            rotated.append(other.rotate(not_handed_over))
+        return real()
+
+    monkeypatch.setattr(store, "master_key", slow_key)
+    assert_opens(store)
+    assert rotated
+
+
+def test_there_is_nothing_to_rotate_without_a_store(home: Path) -> None:
+    with pytest.raises(ConfigurationError, match="nothing is encrypted"):
+        with_environment(home).rotate(not_handed_over)
+    assert not home.exists()
