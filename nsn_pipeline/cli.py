@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 done with rejections or failures, 2 could not run.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Any, ParamSpec
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from nsn_pipeline.commands.project import enter_project
 from nsn_pipeline.errors import NsnError
@@ -22,6 +24,7 @@ DONE, DONE_WITH_FINDINGS, COULD_NOT_RUN = 0, 1, 2
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 SIZES = ("tiny", "small", "medium", "large")
 P = ParamSpec("P")
+STARTED_IN = Path.cwd()  # paths people type are meant from here, not from the checkout's root
 
 
 def _command(function: Callable[P, int]) -> Callable[P, None]:
@@ -33,7 +36,8 @@ def _command(function: Callable[P, int]) -> Callable[P, None]:
             enter_project()
             code = function(*args, **kwargs)
         except NsnError as error:
-            Console(stderr=True).print(f"[red]nsn:[/red] {error}", highlight=False)
+            text = Text("nsn: ", style="red").append(str(error), style="default")
+            Console(stderr=True).print(text, soft_wrap=True)
             code = COULD_NOT_RUN
         except KeyboardInterrupt:
             code = 130
@@ -149,6 +153,78 @@ def sandbox(netsuite_port: int, servicenow_port: int, **options: Any) -> int:
         netsuite_port=netsuite_port,
         servicenow_port=servicenow_port,
     )
+
+
+@main.group()
+def credentials() -> None:
+    """Keep both systems' credentials in one encrypted file under NSN_HOME."""
+
+
+@credentials.command("set")
+@click.argument("system", type=click.Choice(("netsuite", "servicenow")))
+@click.argument("source", required=False, type=click.Choice(("-",)))
+@click.option(
+    "--from-file",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="JSON or KEY=VALUE lines.",
+)
+@_command
+def credentials_set(system: str, source: str | None, from_file: str | None) -> int:
+    """Store a system's credentials: asked without echo, or from standard input (-) or a file."""
+    from nsn_pipeline.commands.credentials import set_credentials
+    from nsn_pipeline.settings import load_project_settings
+
+    set_credentials(
+        Console(),
+        load_project_settings().home,
+        os.environ,
+        system,
+        source=source or from_file,
+        folder=STARTED_IN,
+    )
+    return DONE
+
+
+@credentials.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@_command
+def credentials_list(as_json: bool) -> int:
+    """Show which credentials are stored, and never their secrets."""
+    from nsn_pipeline.commands.credentials import list_credentials
+    from nsn_pipeline.settings import load_project_settings
+
+    list_credentials(Console(), load_project_settings().home, os.environ, as_json=as_json)
+    return DONE
+
+
+@credentials.command("rotate")
+@click.option(
+    "--new-key-file",
+    type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
+    help="Where to write the new master key (mode 0600).",
+)
+@_command
+def credentials_rotate(new_key_file: Path | None) -> int:
+    """Make a new master key and refuse the old one from now on."""
+    from nsn_pipeline.commands.credentials import rotate_master_key
+    from nsn_pipeline.settings import load_project_settings
+
+    rotate_master_key(
+        Console(), load_project_settings().home, os.environ, new_key_file=new_key_file
+    )
+    return DONE
+
+
+@credentials.command("remove")
+@click.argument("system", type=click.Choice(("netsuite", "servicenow")))
+@_command
+def credentials_remove(system: str) -> int:
+    """Forget a system's stored credentials."""
+    from nsn_pipeline.commands.credentials import remove_credentials
+    from nsn_pipeline.settings import load_project_settings
+
+    remove_credentials(Console(), load_project_settings().home, os.environ, system)
+    return DONE
 
 
 if __name__ == "__main__":

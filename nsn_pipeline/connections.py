@@ -4,6 +4,7 @@ One place builds them from settings, so that Dagster steps and commands share li
 naming. Everything is opened on first use: a step that only reads files connects to nothing.
 """
 
+import hashlib
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
@@ -23,6 +24,7 @@ from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_
 from nsn_pipeline.clients.http import Http, HttpStats
 from nsn_pipeline.clients.netsuite import NetSuiteClient
 from nsn_pipeline.clients.servicenow import ServiceNowClient
+from nsn_pipeline.clients.tba import TbaAuth, TbaCredentials
 from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.load.resolver import Resolver
@@ -31,7 +33,7 @@ from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.profiles.mappings import load_overrides
 from nsn_pipeline.profiles.model import Profile
-from nsn_pipeline.settings import Settings
+from nsn_pipeline.settings import NetSuiteSettings, Settings
 from nsn_pipeline.state.connection import Connection, connect
 from nsn_pipeline.state.job_state import JobState
 from nsn_pipeline.state.leases import RedisLimiter
@@ -107,14 +109,7 @@ class Connections:
         """NetSuite's SuiteQL, within the account-wide concurrency limit."""
         settings = self.settings.netsuite
         base_url = settings.base_url or self.account.base_url
-        tokens = netsuite_token_source(
-            self._http("netsuite", base_url),
-            client_id=settings.client_id.get_secret_value(),
-            certificate_id=settings.certificate_id.get_secret_value(),
-            private_key=settings.private_key.get_secret_value(),
-        )
-        key = f"netsuite:{self.account.account_id}:{base_url}"
-        auth = BearerAuth(tokens, key=key, cache=self._token_cache)
+        auth = self._netsuite_auth(settings, base_url)
         limiter = RedisLimiter(
             self.redis.client, f"netsuite:{self.account.account_id}", settings.concurrency
         )
@@ -129,12 +124,13 @@ class Connections:
         if settings.auth == "basic":
             auth = basic_auth(_required(settings.username), _required(settings.password))
         else:
+            client_id = _required(settings.client_id)
             tokens = servicenow_token_source(
                 self._http("servicenow", base_url),
-                client_id=_required(settings.client_id),
+                client_id=client_id,
                 client_secret=_required(settings.client_secret),
             )
-            key = f"servicenow:{self.instance.name}:{base_url}"
+            key = _token_key("servicenow", self.instance.name, base_url, client_id)
             auth = BearerAuth(tokens, key=key, cache=self._token_cache)
         limiter = RedisLimiter(
             self.redis.client, f"servicenow:{self.instance.name}", settings.concurrency
@@ -167,6 +163,26 @@ class Connections:
         """The crosswalk overrides of `gl_account` or `cost_center`."""
         return load_overrides(self.settings.project.mappings / OVERRIDE_FILES[kind])
 
+    def _netsuite_auth(self, settings: NetSuiteSettings, base_url: str) -> AuthBase:
+        if settings.auth == "tba":
+            credentials = TbaCredentials(
+                consumer_key=_required(settings.consumer_key),
+                consumer_secret=_required(settings.consumer_secret),
+                token_id=_required(settings.token_id),
+                token_secret=_required(settings.token_secret),
+            )
+            return TbaAuth(credentials, realm=self.account.account_id)
+        client_id = _required(settings.client_id)
+        certificate_id = _required(settings.certificate_id)
+        tokens = netsuite_token_source(
+            self._http("netsuite", base_url),
+            client_id=client_id,
+            certificate_id=certificate_id,
+            private_key=_required(settings.private_key),
+        )
+        key = _token_key("netsuite", self.account.account_id, base_url, client_id, certificate_id)
+        return BearerAuth(tokens, key=key, cache=self._token_cache)
+
     @cached_property
     def _token_cache(self) -> RedisTokenCache:
         project = self.settings.project
@@ -193,6 +209,12 @@ class Connections:
         self._closing.callback(http.close)
         self._https.append(http)
         return http
+
+
+def _token_key(system: str, account: str, *identity: str) -> str:
+    """Names a cached token; another client id is another token. Hashed: ids are half a secret."""
+    digest = hashlib.blake2b("\n".join(identity).encode(), digest_size=12).hexdigest()
+    return f"{system}:{account}:{digest}"
 
 
 def _plain(secret: SecretStr | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Typed settings, read once from the environment, with the running sandbox as the fallback.
+"""Typed settings, read once: environment, stored credentials, running sandbox, defaults.
 
 Order: environment variables, then the `environment` block of `NSN_HOME/sandbox.json` while a
 sandbox runs and no live account is named, then defaults. Nothing here connects to anything. Secrets
@@ -8,7 +8,7 @@ are `SecretStr`: neither `repr` nor a traceback shows them.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -26,9 +26,13 @@ from pydantic import (
     model_validator,
 )
 
+from nsn_pipeline.credentials.store import FILE_NAME as CREDENTIALS_FILE
+from nsn_pipeline.credentials.store import load as load_credentials
 from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.state.file_locks import is_held
 
 SANDBOX_FILE = "sandbox.json"
+SANDBOX_LOCK = "sandbox/lock"
 LIVE_MARKERS = (
     "NETSUITE_ACCOUNT_ID",
     "NETSUITE_BASE_URL",
@@ -60,15 +64,42 @@ class _Section(BaseModel):
 M = TypeVar("M", bound=_Section)
 
 
+def _with_all(section: M, needed: Sequence[str], choice: str, prefix: str) -> M:
+    """Refuse a section that lacks what its kind of authentication needs, naming the variables."""
+    missing = [prefix + name.upper() for name in needed if getattr(section, name) is None]
+    if missing:
+        msg = f"{choice} needs {', '.join(missing)}"
+        raise ValueError(msg)
+    return section
+
+
 class NetSuiteSettings(_Section):
-    """How to reach NetSuite: OAuth 2.0 client credentials with a signed assertion."""
+    """How to reach NetSuite: OAuth 2.0 with a signed assertion, or token-based authentication.
+
+    NetSuite ends token-based authentication: no new integrations from 2027.1
+    (docs/facts/netsuite.md 3).
+    """
 
     account_id: str
-    client_id: SecretStr
-    certificate_id: SecretStr
-    private_key: SecretStr
+    auth: Literal["oauth2", "tba"] = "oauth2"
+    client_id: SecretStr | None = None
+    certificate_id: SecretStr | None = None
+    private_key: SecretStr | None = None
+    consumer_key: SecretStr | None = None
+    consumer_secret: SecretStr | None = None
+    token_id: SecretStr | None = None
+    token_secret: SecretStr | None = None
     base_url: str | None = None
     concurrency: int = Field(default=5, ge=1, le=100)  # the smallest tier's pool
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = (
+            ("client_id", "certificate_id", "private_key")
+            if self.auth == "oauth2"
+            else ("consumer_key", "consumer_secret", "token_id", "token_secret")
+        )
+        return _with_all(self, needed, f"NETSUITE_AUTH={self.auth}", "NETSUITE_")
 
 
 class ServiceNowSettings(_Section):
@@ -90,11 +121,7 @@ class ServiceNowSettings(_Section):
             if self.auth == "client_credentials"
             else ("username", "password")
         )
-        missing = [f"SERVICENOW_{name.upper()}" for name in needed if getattr(self, name) is None]
-        if missing:
-            msg = f"SERVICENOW_AUTH={self.auth} needs {' and '.join(missing)}"
-            raise ValueError(msg)
-        return self
+        return _with_all(self, needed, f"SERVICENOW_AUTH={self.auth}", "SERVICENOW_")
 
 
 class ProjectSettings(_Section):
@@ -154,9 +181,14 @@ _PROJECT_VARIABLES = {
 }
 _NETSUITE_VARIABLES = {
     "NETSUITE_ACCOUNT_ID": "account_id",
+    "NETSUITE_AUTH": "auth",
     "NETSUITE_CLIENT_ID": "client_id",
     "NETSUITE_CERTIFICATE_ID": "certificate_id",
     "NETSUITE_PRIVATE_KEY": "private_key",
+    "NETSUITE_CONSUMER_KEY": "consumer_key",
+    "NETSUITE_CONSUMER_SECRET": "consumer_secret",
+    "NETSUITE_TOKEN_ID": "token_id",
+    "NETSUITE_TOKEN_SECRET": "token_secret",
     "NETSUITE_BASE_URL": "base_url",
     "NETSUITE_CONCURRENCY": "concurrency",
 }
@@ -174,6 +206,7 @@ VARIABLES: tuple[str, ...] = (
     *_PROJECT_VARIABLES,
     *_NETSUITE_VARIABLES,
     "NETSUITE_PRIVATE_KEY_PATH",
+    "NSN_MASTER_KEY_FILE",
     *_SERVICENOW_VARIABLES,
 )
 
@@ -191,14 +224,16 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     project = load_project_settings(given)
     live = is_live(given)
     sandbox = {} if live else _sandbox_environment(project.home)
+    stored = load_credentials(project.home, given) if live else {}
     if not live and not sandbox:
         msg = (
             "no NetSuite account is configured and no sandbox is running. "
             "Start one with `nsn sandbox` (or `make dev`), or set NETSUITE_ACCOUNT_ID, "
-            "SERVICENOW_INSTANCE and their credentials (see .env.example)."
+            "SERVICENOW_INSTANCE and their credentials (see .env.example, or store them with "
+            "`nsn credentials set`)."
         )
         raise ConfigurationError(msg)
-    values = sandbox | _present(given)
+    values = sandbox | stored | _present(given)
     if "NETSUITE_PRIVATE_KEY_PATH" in values:
         values["NETSUITE_PRIVATE_KEY"] = _read_key(Path(values["NETSUITE_PRIVATE_KEY_PATH"]))
     return Settings(
@@ -214,20 +249,32 @@ def _present(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_live(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether the environment names a live account; the sandbox is then never used."""
+    """Whether a live account is named or stored; the sandbox is then never used."""
     given = os.environ if environment is None else environment
-    return any(given.get(name) for name in LIVE_MARKERS)
+    if any(given.get(name) for name in LIVE_MARKERS):
+        return True
+    return (_home(given) / CREDENTIALS_FILE).exists()
 
 
 def _with_sandbox(environment: Mapping[str, str]) -> dict[str, str]:
     values = _present(environment)
     if is_live(environment):
         return values
-    home = Path(values.get("NSN_HOME", ".nsn")).expanduser().absolute()
-    return _sandbox_environment(home) | values
+    return _sandbox_environment(_home(environment)) | values
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("NSN_HOME") or ".nsn").expanduser().absolute()
 
 
 def _sandbox_environment(home: Path) -> dict[str, str]:
+    """What the sandbox of this home says of itself; empty when none runs.
+
+    A sandbox that was killed leaves its file behind, but not its lock.
+    """
+    lock = home / SANDBOX_LOCK
+    if not lock.exists() or not is_held(lock):
+        return {}
     try:
         document: dict[str, Any] = json.loads((home / SANDBOX_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 
 from nsn_pipeline.errors import ConfigurationError
-from nsn_pipeline.sandbox.background import SandboxStartError, start_in_background
+from nsn_pipeline.sandbox.background import start_in_background
 from nsn_pipeline.sandbox.data.company import Shape
-from nsn_pipeline.sandbox.data.seeding import SeedError
-from nsn_pipeline.sandbox.server import AlreadyRunningError, run_sandbox
+from nsn_pipeline.sandbox.problems import SandboxError
+from nsn_pipeline.sandbox.server import run_sandbox
 from nsn_pipeline.settings import SANDBOX_FILE, load_project_settings
 
 
@@ -47,7 +47,7 @@ def sandbox_for(console: Console, home: Path, options: SandboxOptions) -> Iterat
             progress=show,
         ) as info:
             yield info
-    except (SandboxStartError, SeedError, AlreadyRunningError) as error:
+    except SandboxError as error:
         raise ConfigurationError(str(error)) from error
 
 
@@ -76,6 +76,6 @@ def serve(
             progress=show,
             on_ready=ready,
         )
-    except (SeedError, AlreadyRunningError, OSError) as error:
+    except (SandboxError, OSError) as error:
         raise ConfigurationError(str(error)) from error
     return 0

@@ -25,7 +25,7 @@ def build_definitions(project: ProjectSettings) -> dg.Definitions:
     profile = load_profile(project.profile)
     return dg.Definitions(
         assets=[
-            *netsuite_assets(daily),
+            *netsuite_assets(daily, profile),
             *reference_assets(profile),
             *mapping_assets(profile),
             *conformed_assets(daily, profile),

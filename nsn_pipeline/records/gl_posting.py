@@ -1,4 +1,4 @@
-"""General-ledger postings of vendor bills and credits."""
+"""General-ledger postings of bills, credits, payments and journals."""
 
 from pandera.pandas import Field
 from pandera.typing import Series
@@ -75,7 +75,7 @@ GL_POSTING = RecordType(
         where="t.posting = 'T' AND (tal.debit IS NOT NULL OR tal.credit IS NOT NULL)",
     ),
     lines=None,
-    transaction_types=("VendBill", "VendCred"),
+    transaction_types=("VendBill", "VendCred", "VendPymt", "Journal"),
     schema=GlPosting,
     line_schema=None,
     netsuite_path="/app/accounting/transactions/transaction.nl?id={id}",

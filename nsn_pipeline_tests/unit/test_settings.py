@@ -1,11 +1,16 @@
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
+from nsn_pipeline.credentials.store import CredentialStore
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.settings import load_project_settings, load_settings
+from nsn_pipeline.state.file_locks import Deadline, exclusive
 
 LIVE = {
     "NETSUITE_ACCOUNT_ID": "1234567_SB1",
@@ -16,6 +21,15 @@ LIVE = {
     "SERVICENOW_CLIENT_ID": "id-canary",
     "SERVICENOW_CLIENT_SECRET": "secret-canary",
 }
+
+
+@pytest.fixture
+def sandbox_runs(tmp_path: Path) -> Iterator[None]:
+    """The lock a running sandbox holds."""
+    (tmp_path / "sandbox").mkdir()
+    with exclusive(tmp_path / "sandbox" / "lock", Deadline(1)):
+        write_sandbox(tmp_path)
+        yield
 
 
 def write_sandbox(home: Path) -> None:
@@ -50,21 +64,56 @@ def test_missing_variables_are_named_together_without_values(tmp_path: Path) -> 
     with pytest.raises(ConfigurationError) as caught:
         load_settings(given)
     message = str(caught.value)
-    assert "NETSUITE_CERTIFICATE_ID: is not set" in message
-    assert "NETSUITE_PRIVATE_KEY: is not set" in message
+    assert "NETSUITE_CERTIFICATE_ID, NETSUITE_PRIVATE_KEY" in message
     assert "canary" not in message
 
 
+@pytest.mark.usefixtures("sandbox_runs")
 def test_running_sandbox_serves_when_no_live_account_is_named(tmp_path: Path) -> None:
-    write_sandbox(tmp_path)
     settings = load_settings({"NSN_HOME": str(tmp_path)})
     assert settings.is_sandbox
     assert settings.servicenow.instance == "sandbox"
     assert settings.project.start_date.isoformat() == "2026-09-28"
 
 
-def test_live_account_never_mixes_with_a_running_sandbox(tmp_path: Path) -> None:
+def test_file_left_by_a_killed_sandbox_counts_for_nothing(tmp_path: Path) -> None:
     write_sandbox(tmp_path)
+    with pytest.raises(ConfigurationError, match="no sandbox is running"):
+        load_settings({"NSN_HOME": str(tmp_path)})
+
+
+@pytest.mark.usefixtures("sandbox_runs")
+def test_stored_credentials_make_it_live_and_are_overridden_by_the_environment(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o700)
+    given = {"NSN_HOME": str(tmp_path), "NSN_MASTER_KEY": Fernet.generate_key().decode()}
+    store = CredentialStore(tmp_path, given)
+    for system in ("netsuite", "servicenow"):
+        prefix = f"{system.upper()}_"
+        store.update(
+            system,
+            {
+                name.removeprefix(prefix).lower(): SecretStr(value)
+                for name, value in LIVE.items()
+                if name.startswith(prefix)
+            },
+        )
+    settings = load_settings(given | {"SERVICENOW_CLIENT_ID": "another"})
+    assert not settings.is_sandbox
+    assert settings.netsuite.account_id == "1234567_SB1"
+    assert settings.servicenow.client_id == SecretStr("another")
+    assert settings.servicenow.client_secret == SecretStr("secret-canary")
+
+
+def test_token_based_authentication_needs_its_four_values(tmp_path: Path) -> None:
+    given = LIVE | {"NSN_HOME": str(tmp_path), "NETSUITE_AUTH": "tba", "NETSUITE_TOKEN_ID": "x"}
+    with pytest.raises(ConfigurationError, match="NETSUITE_TOKEN_SECRET"):
+        load_settings(given)
+
+
+@pytest.mark.usefixtures("sandbox_runs")
+def test_live_account_never_mixes_with_a_running_sandbox(tmp_path: Path) -> None:
     half = {"NSN_HOME": str(tmp_path), "SERVICENOW_INSTANCE": "acme"}
     with pytest.raises(ConfigurationError, match="NETSUITE_ACCOUNT_ID"):
         load_settings(half)
@@ -96,7 +145,7 @@ def test_private_key_may_be_a_file(tmp_path: Path) -> None:
     key.write_text("PEM")
     given = {k: v for k, v in LIVE.items() if k != "NETSUITE_PRIVATE_KEY"}
     given |= {"NSN_HOME": str(tmp_path), "NETSUITE_PRIVATE_KEY_PATH": str(key)}
-    assert load_settings(given).netsuite.private_key.get_secret_value() == "PEM"
+    assert load_settings(given).netsuite.private_key == SecretStr("PEM")
 
 
 def test_unreadable_private_key_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ its documents name, so that any day can be replayed on its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from nsn_pipeline.orchestration.reporting import (
     report_totals,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
+from nsn_pipeline.profiles.model import Profile, custom_columns
 from nsn_pipeline.records.canonical import canonical_schema
 from nsn_pipeline.records.registry import LOOKUPS, REGISTRY
 from nsn_pipeline.records.spec import RecordType, Source
@@ -42,15 +44,26 @@ def key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["netsuite", name])
 
 
-def netsuite_assets(daily: dg.DailyPartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """All extract assets."""
+def netsuite_assets(
+    daily: dg.DailyPartitionsDefinition, profile: Profile
+) -> list[dg.AssetsDefinition]:
+    """All extract assets, with the custom fields that the profile names."""
     return [
         *(_snapshot(name, source) for name, source in SNAPSHOTS.items()),
-        _vendor_bills(daily),
-        _purchase_orders(daily),
-        _vendors(daily),
-        _gl_postings(daily),
+        _vendor_bills(daily, _with_custom_fields(REGISTRY["vendor_bill"], profile)),
+        _purchase_orders(daily, _with_custom_fields(REGISTRY["purchase_order"], profile)),
+        _vendors(daily, _with_custom_fields(REGISTRY["vendor"], profile)),
+        _gl_postings(daily, _with_custom_fields(REGISTRY["gl_posting"], profile)),
     ]
+
+
+def _with_custom_fields(record: RecordType, profile: Profile) -> RecordType:
+    def extended(source: Source, record_type: str) -> Source:
+        added = tuple(custom_columns(profile, record_type))
+        return replace(source, columns=(*source.columns, *added)) if added else source
+
+    lines = None if record.lines is None else extended(record.lines, f"{record.name}_line")
+    return replace(record, header=extended(record.header, record.name), lines=lines)
 
 
 def read_snapshot(connections: Connections, name: str) -> pa.Table:
@@ -116,8 +129,7 @@ def _spec(name: str, source: Source, description: str, deps: Sequence[dg.AssetKe
     )
 
 
-def _vendor_bills(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    record = REGISTRY["vendor_bill"]
+def _vendor_bills(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="netsuite_vendor_bills",
@@ -149,8 +161,9 @@ def _vendor_bills(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     return vendor_bills
 
 
-def _purchase_orders(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    record = REGISTRY["purchase_order"]
+def _purchase_orders(
+    daily: dg.DailyPartitionsDefinition, record: RecordType
+) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="netsuite_purchase_orders",
@@ -181,8 +194,7 @@ def _purchase_orders(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition
     return purchase_orders
 
 
-def _vendors(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    record = REGISTRY["vendor"]
+def _vendors(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="netsuite_vendors",
@@ -224,8 +236,7 @@ def _vendors(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     return vendors
 
 
-def _gl_postings(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    record = REGISTRY["gl_posting"]
+def _gl_postings(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="netsuite_gl_postings",
