@@ -22,8 +22,10 @@ GRACE_S = 30.0
 def run_dev(console: Console, options: SandboxOptions, *, port: int) -> int:
     """Run until Ctrl-C or SIGTERM; returns an exit code. No child outlives this call."""
     home = load_project_settings().home
-    # SIGTERM takes the same way out as Ctrl-C, so that every `with` below is left.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM takes the same way out as Ctrl-C, so that every `with` below is left. SIGINT is set
+    # too: a shell starts background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with ExitStack() as stack:
         if not is_live():
             console.print("Starting the sandbox: a NetSuite and a ServiceNow on this machine")

@@ -114,6 +114,7 @@ class Summary:
     notes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    decimals: dict[str, int] = field(default_factory=dict)  # per currency code
 
     @property
     def written(self) -> int:
@@ -168,7 +169,17 @@ def summarize(
         }
     )
     summary.errors = [error for outcome in outcomes for error in outcome.errors]
+    summary.decimals = _decimals(landing)
     return summary
+
+
+def _decimals(landing: Landing) -> dict[str, int]:
+    try:
+        currencies = landing.read(("netsuite", "currencies"), None)
+    except FileNotFoundError:
+        return {}
+    rows = records_of(currencies, ("symbol", "precision"))
+    return {row["symbol"]: row["precision"] for row in rows if row["precision"] is not None}
 
 
 def _documents(
@@ -275,15 +286,9 @@ def _text(value: object) -> str:
 
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
-        return amount_text(value)
+        return f"{value:f}"
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value
-
-
-def amount_text(amount: Decimal) -> str:
-    """Plain decimal text with at least two decimals."""
-    whole, _, fraction = f"{amount:f}".partition(".")
-    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"

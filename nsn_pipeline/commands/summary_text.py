@@ -1,12 +1,13 @@
 """Prints a summary: tables a finance engineer can read, and what to type next."""
 
-from decimal import Decimal
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from nsn_pipeline.commands.summary import Rejection, Summary, amount_text
+from nsn_pipeline.amounts import amount_text
+from nsn_pipeline.commands.summary import Rejection, Summary
 
 MONTHS_FROM_DAYS = 32  # shorter ranges have no use for a table by month
 LABELS = {
@@ -76,8 +77,8 @@ def _print_amounts(console: Console, summary: Summary) -> None:
                 table.add_row(
                     LABELS[kind.record_type],
                     currency or "?",
-                    _amount(money.accepted),
-                    _amount(money.rejected),
+                    amount_text(money.accepted, currency, summary.decimals),
+                    amount_text(money.rejected, currency, summary.decimals),
                 )
     if table.row_count:
         console.print(table)
@@ -98,8 +99,8 @@ def _print_months(console: Console, summary: Summary) -> None:
                 currency or "?",
                 f"{counted.read:,}",
                 _alarming(counted.rejected),
-                _amount(money.accepted + money.rejected),
-                _amount(money.rejected),
+                amount_text(money.accepted + money.rejected, currency, summary.decimals),
+                amount_text(money.rejected, currency, summary.decimals),
             )
     console.print(table)
 
@@ -111,31 +112,44 @@ def _print_missing(console: Console, summary: Summary) -> None:
     table.add_column("documents", justify="right")
     table.add_column("remedy", overflow="fold")
     for one in summary.missing[:20]:
-        table.add_row(one.reference, f"{one.documents.total():,}", one.remedy)
+        table.add_row(escape(one.reference), f"{one.documents.total():,}", escape(one.remedy))
     console.print(table)
     if len(summary.missing) > 20:  # noqa: PLR2004
         console.print(f"  and {len(summary.missing) - 20} more")
 
 
 def _print_rejections(console: Console, summary: Summary, shown: int) -> None:
-    chosen = [r for r in summary.rejections if r.record_type in {"purchase_order", "vendor_bill"}]
-    chosen = chosen or summary.rejections
-    if not chosen or not shown:
+    chosen = _first_rejections(summary, shown)
+    if not chosen:
         return
     table = _table("rejected", "document", "vendor")
     table.add_column("amount", justify="right")
     table.add_column("why, and the remedy", overflow="fold")
-    for one in chosen[:shown]:
+    for one in chosen:
+        amount = one.amount
         table.add_row(
             one.record_type,
-            f"{one.document_id} {one.tranid}".strip(),
-            one.vendor,
-            _rejected_amount(one),
-            f"{', '.join(one.reasons)}: {one.remedy}",
+            escape(f"{one.document_id} {one.tranid}".strip()),
+            escape(one.vendor),
+            ""
+            if amount is None
+            else f"{amount_text(amount, one.currency, summary.decimals)} {one.currency}",
+            escape(f"{', '.join(one.reasons)}: {one.remedy}"),
         )
     console.print(table)
-    if len(chosen) > shown:
-        console.print(f"  and {len(chosen) - shown:,} more (all of them: --json)")
+    if summary.rejected > len(chosen):
+        console.print(f"  and {summary.rejected - len(chosen):,} more (all of them: --json)")
+
+
+def _first_rejections(summary: Summary, shown: int) -> list[Rejection]:
+    """Bills and orders before the postings and dimensions that fail for the same cause."""
+    order = ("vendor_bill", "purchase_order", "vendor", "gl_posting", "gl_account", "cost_center")
+    by_type = {name: [r for r in summary.rejections if r.record_type == name] for name in order}
+    share = max(shown // 2, 1)
+    orders = by_type["purchase_order"][: share if by_type["vendor_bill"] else shown]
+    bills = by_type["vendor_bill"][: shown - len(orders)]
+    chosen = [*bills, *orders]
+    return (chosen or [r for name in order for r in by_type[name]])[:shown]
 
 
 def _table(*columns: str) -> Table:
@@ -147,11 +161,3 @@ def _table(*columns: str) -> Table:
 
 def _alarming(count: int) -> str:
     return f"[yellow]{count:,}[/yellow]" if count else "0"
-
-
-def _amount(amount: Decimal) -> str:
-    return f"{Decimal(amount_text(amount)):,}"
-
-
-def _rejected_amount(one: Rejection) -> str:
-    return "" if one.amount is None else f"{_amount(one.amount)} {one.currency}"

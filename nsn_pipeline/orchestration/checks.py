@@ -108,16 +108,18 @@ def broken_schema(record_type: str, faults: Sequence[str]) -> list[CheckFigures]
     return results
 
 
-def figures(record_type: str, documents: Documents, outcome: Outcome) -> list[CheckFigures]:
-    """All check results of one day."""
+def figures(
+    record_type: str, documents: Documents, outcome: Outcome, decimals: Mapping[str, int]
+) -> list[CheckFigures]:
+    """All check results of one day; `decimals` maps currency codes to their number of decimals."""
     return [
         _error(SCHEMA, passed=True, description="every canonical column is there"),
         _nothing_lost(record_type, documents, outcome),
         *(
-            _reason_check(name, REASON_CHECKS[name].reasons, outcome)
+            _reason_check(name, REASON_CHECKS[name].reasons, outcome, decimals)
             for name in _BY_TYPE[record_type]
         ),
-        _reason_check(VALUES, _other_reasons(record_type), outcome),
+        _reason_check(VALUES, _other_reasons(record_type), outcome, decimals),
     ]
 
 
@@ -147,7 +149,9 @@ def _nothing_lost(record_type: str, documents: Documents, outcome: Outcome) -> C
     )
 
 
-def _reason_check(name: str, reasons: frozenset[Reason], outcome: Outcome) -> CheckFigures:
+def _reason_check(
+    name: str, reasons: frozenset[Reason], outcome: Outcome, decimals: Mapping[str, int]
+) -> CheckFigures:
     problems = rows_with(outcome.problems, "reason", {str(reason) for reason in reasons})
     failing = len(set(values_of(problems, "document_id")))
     return CheckFigures(
@@ -161,7 +165,7 @@ def _reason_check(name: str, reasons: frozenset[Reason], outcome: Outcome) -> Ch
         metadata={
             "documents_refused": failing,
             "problems": len(problems),
-            "documents": problem_table(problems),
+            "documents": problem_table(problems, decimals),
         },
     )
 

@@ -13,6 +13,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
+from nsn_pipeline.amounts import amount_text
 from nsn_pipeline.frames import records_of
 
 TOTALS_LABEL = "run_totals"
@@ -88,20 +89,32 @@ def report_checks(
             yield dg.Output(None, output_name=output_name)
 
 
-def problem_table(problems: pd.DataFrame) -> dg.TableMetadataValue:
-    """Failing documents as a table: record, reason, value, remedy, link; the first `TABLE_ROWS`."""
-    columns = [
-        "document_id", "tranid", "vendor", "subsidiary", "amount", "currency", "reason",
-        "line_id", "column", "value", "remedy", "url",
-    ]  # fmt: skip
-    rows = records_of(problems.head(TABLE_ROWS), columns)
+def problem_table(problems: pd.DataFrame, decimals: Mapping[str, int]) -> dg.TableMetadataValue:
+    """Failing documents, the first `TABLE_ROWS`: what it is, why, the remedy, where to open it.
+
+    `decimals` maps currency codes to their number of decimals.
+    """
+    columns = ("document", "vendor", "amount", "line", "reason", "remedy", "office", "netsuite")
+    rows = [_problem_row(row, decimals) for row in records_of(problems.head(TABLE_ROWS))]
     return dg.MetadataValue.table(
-        [
-            dg.TableRecord({name: "" if v is None else str(v) for name, v in row.items()})
-            for row in rows
-        ],
+        [dg.TableRecord(row) for row in rows],
         schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
     )
+
+
+def _problem_row(row: Mapping[str, Any], decimals: Mapping[str, int]) -> dict[str, str]:
+    currency = row["currency"] or ""
+    amount = row["amount"]
+    return {
+        "document": " ".join(part for part in (row["document_id"], row["tranid"]) if part),
+        "vendor": row["vendor"] or "",
+        "amount": "" if amount is None else f"{amount_text(amount, currency, decimals)} {currency}",
+        "line": row["line_id"] or "",
+        "reason": row["reason"],
+        "remedy": row["remedy"],
+        "office": row["subsidiary"] or "",
+        "netsuite": row["url"] or "",
+    }
 
 
 def column_schema(fields: Iterable[pa.Field], descriptions: Mapping[str, str]) -> dg.TableSchema:

@@ -11,6 +11,7 @@ import pandas as pd
 from nsn_pipeline.conform.crosswalk import Crosswalk, CrosswalkKind
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.extract.references import read_references
+from nsn_pipeline.frames import records_of
 from nsn_pipeline.orchestration.assets.netsuite import read_snapshot
 
 REFERENCE_ASSETS = {"gl_account": "gl_accounts", "cost_center": "cost_centers"}
@@ -25,6 +26,11 @@ class Snapshots:
         self.netsuite = cache(self._netsuite)
         self.reference = cache(self._reference)
         self.crosswalk = cache(self._crosswalk)
+
+    def decimals(self) -> dict[str, int]:
+        """Decimals per currency code."""
+        rows = records_of(self.netsuite("currencies"), ("symbol", "precision"))
+        return {row["symbol"]: row["precision"] for row in rows if row["precision"] is not None}
 
     def _netsuite(self, name: str) -> pd.DataFrame:
         """A NetSuite dimension in canonical columns."""

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2] / "nsn_pipeline"
 CORE, EDGE, WIRING = 1, 2, 3
 LAYERS = {
     "errors": CORE,
+    "amounts": CORE,
     "frames": CORE,
     "records": CORE,
     "conform": CORE,

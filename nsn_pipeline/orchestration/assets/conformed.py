@@ -154,7 +154,9 @@ def _conformed(
                 _land(connections, names, day, outcome)
                 _record(connections, names, day, outcome)
                 totals.add(outcome)
-                results[day] = checks.figures(names.record_type, documents, outcome)
+                results[day] = checks.figures(
+                    names.record_type, documents, outcome, snapshots.decimals()
+                )
                 report_partition(context, asset_key, day, _metadata(outcome))
         report_totals(context, asset_key, totals.figures())
         yield dg.MaterializeResult(asset_key=asset_key)

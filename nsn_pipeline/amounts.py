@@ -1,0 +1,18 @@
+"""Amounts as people read them: the currency's own decimals, thousands apart."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+DEFAULT_DECIMALS = 2
+
+
+def amount_text(amount: Decimal, currency: str, decimals: Mapping[str, int]) -> str:
+    """`1,250.00`, or `1,250` for a currency without decimals; never rounds.
+
+    `decimals` maps ISO codes to their number of decimals. Digits beyond it are shown, not dropped.
+    """
+    whole, _, fraction = f"{amount:f}".partition(".")
+    shown = fraction.rstrip("0").ljust(decimals.get(currency, DEFAULT_DECIMALS), "0")
+    grouped = f"{Decimal(whole):,}"
+    # Decimal("-0") keeps its sign, as -0.50 needs it.
+    return f"{grouped}.{shown}" if shown else grouped
