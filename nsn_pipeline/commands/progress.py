@@ -1,6 +1,5 @@
 """Progress of a run on the terminal: a line per finished step, and what is being worked on."""
 
-import time
 from collections.abc import Mapping
 from datetime import date
 from types import TracebackType
@@ -46,13 +45,13 @@ class Progress:
         step = event.step.replace("__", "/")
         match event.kind:
             case "started":
-                self._started[step] = time.monotonic()
+                self._started[step] = event.at
                 if self._status is not None:
                     self._status.update(f"{step} ...")
             case "totals":
                 self._figures.setdefault(step, []).append(figures_text(event.figures))
             case "finished":
-                took = time.monotonic() - self._started.get(step, time.monotonic())
+                took = event.at - self._started.get(step, event.at)
                 figures = "; ".join(text for text in self._figures.get(step, []) if text)
                 self._console.print(f"  {step:<38} {took:6.1f} s  {figures}", highlight=False)
             case _:

@@ -1,6 +1,5 @@
 """Prints a summary: tables a finance engineer can read, and what to type next."""
 
-
 from rich import box
 from rich.console import Console
 from rich.markup import escape

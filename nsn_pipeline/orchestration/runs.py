@@ -29,6 +29,7 @@ class StepEvent:
 
     kind: str  # "started", "totals", "finished", "failed"
     step: str
+    at: float  # epoch seconds
     figures: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
 
@@ -125,16 +126,17 @@ def _step_event(entry: dg.EventLogEntry) -> StepEvent | None:
     event = entry.dagster_event
     if event is None or event.step_key is None:
         return None
+    step, at = event.step_key, entry.timestamp
     if event.is_step_start:
-        return StepEvent("started", event.step_key)
+        return StepEvent("started", step, at)
     if event.is_step_success:
-        return StepEvent("finished", event.step_key)
+        return StepEvent("finished", step, at)
     if event.is_step_failure:
-        return StepEvent("failed", event.step_key, message=_failure_text(event))
+        return StepEvent("failed", step, at, message=_failure_text(event))
     if event.is_asset_observation:
         observation = event.asset_observation_data.asset_observation
         if observation.description == TOTALS_LABEL:
-            return StepEvent("totals", event.step_key, _plain(observation.metadata))
+            return StepEvent("totals", step, at, _plain(observation.metadata))
     return None
 
 

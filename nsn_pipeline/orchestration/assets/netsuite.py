@@ -143,18 +143,19 @@ def _vendor_bills(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg
         with systems.opened(context.run_id) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=False)
+            rows = 0
             for day in window.days:
                 ids = touched.ids(day)
                 lines = reader.lines(record, ids)
                 lines = reader.with_posting_accounts(lines, ids)
                 lines = reader.with_order_links(lines, ids)
                 headers = reader.headers(record, ids, touched.changed_at, day)
-                _land(context, connections, record.asset, day, headers)
+                rows += _land(context, connections, record.asset, day, headers)
                 _land(context, connections, "vendor_bill_lines", day, lines)
             report_totals(
                 context,
                 key(record.asset),
-                {"moved_on": touched.moved_on, **_call_figures(connections)},
+                {"rows": rows, "moved_on": touched.moved_on, **_call_figures(connections)},
             )
         yield from _done(record.asset, "vendor_bill_lines")
 
@@ -177,6 +178,7 @@ def _purchase_orders(
         with systems.opened(context.run_id) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=False)
+            rows = 0
             for day in window.days:
                 changed = touched.ids(day)
                 billed = connections.landing.read(("netsuite", "vendor_bill_lines"), day)
@@ -187,7 +189,7 @@ def _purchase_orders(
             report_totals(
                 context,
                 key(record.asset),
-                {"moved_on": touched.moved_on, **_call_figures(connections)},
+                {"rows": rows, "moved_on": touched.moved_on, **_call_figures(connections)},
             )
         yield from _done(record.asset, "purchase_order_lines")
 
@@ -230,7 +232,11 @@ def _vendors(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.Asse
                 of_day = {v: s for v, s in changed.items() if window.day_of(s) == day}
                 rows = mark_change(table.filter(pa.array(chosen)), "internal_id", of_day, day)
                 _land(context, connections, record.asset, day, rows)
-            report_totals(context, key(record.asset), _call_figures(connections))
+            report_totals(
+                context,
+                key(record.asset),
+                {"rows": table.num_rows, **_call_figures(connections)},
+            )
         yield from _done(record.asset)
 
     return vendors
@@ -257,13 +263,14 @@ def _gl_postings(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.
         with systems.opened(context.run_id) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=True)
+            rows = 0
             for day in window.days:
-                rows = reader.postings(record, touched.ids(day), touched.changed_at, day)
-                _land(context, connections, record.asset, day, rows)
+                postings = reader.postings(record, touched.ids(day), touched.changed_at, day)
+                rows += _land(context, connections, record.asset, day, postings)
             report_totals(
                 context,
                 key(record.asset),
-                {"moved_on": touched.moved_on, **_call_figures(connections)},
+                {"rows": rows, "moved_on": touched.moved_on, **_call_figures(connections)},
             )
         yield from _done(record.asset)
 
@@ -296,7 +303,8 @@ def _land(
     name: str,
     day: str,
     table: pa.Table,
-) -> None:
+) -> int:
+    """Write one day's file and its figures; returns the number of rows."""
     connections.landing.write(
         ("netsuite", name), day, [table], schema=table.schema, tags={"run_id": context.run_id}
     )
@@ -305,6 +313,7 @@ def _land(
         referenced = table.column("brought_by").to_pylist().count("reference")
         figures |= {"changed": table.num_rows - referenced, "brought_by_reference": referenced}
     report_partition(context, key(name), day, figures)
+    return table.num_rows
 
 
 def _done(*names: str) -> Iterator[dg.MaterializeResult[Any]]:
