@@ -40,6 +40,121 @@ var DRY_RUN = true;
 'use strict';
 
 // --- generated from the profile: begin ---
+var PROFILE = "seed";
+// Types to create with, and types that serve where a column is there already.
+var SERVES = {
+  "string": ["string", "string_full_utf8", "url", "email", "phone_number_e164", "ph_number", "choice", "translated_text"],
+  "boolean": ["boolean"],
+  "glide_date_time": ["glide_date_time", "due_date", "glide_date"],
+  "reference": ["reference"],
+  "glide_date": ["glide_date"],
+  "decimal": ["decimal", "float", "floating", "integer"],
+  "currency": ["currency", "price", "currency2", "fx_currency2_instance"],
+  "integer": ["integer", "longint"]
+};
+var TABLES = [
+  {name: "itfm_gl_accounts", label: "Itfm GL accounts", columns: [
+    {name: "account_number", label: "Account number", type: "string"},
+    {name: "account_name", label: "Account name", type: "string", length: 255},
+    {name: "active", label: "Active", type: "boolean", optional: true},
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 40},
+    {name: "u_active", label: "Active", type: "boolean"}
+  ]},
+  {name: "cmn_cost_center", label: "Cmn cost center", columns: [
+    {name: "code", label: "Code", type: "string"},
+    {name: "name", label: "Name", type: "string", length: 100},
+    {name: "valid_from", label: "Valid from", type: "glide_date_time", optional: true},
+    {name: "valid_to", label: "Valid to", type: "glide_date_time", optional: true},
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 40},
+    {name: "u_active", label: "Active", type: "boolean"}
+  ]},
+  {name: "core_company", label: "Core company", columns: [
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 40, unique: true},
+    {name: "name", label: "Name", type: "string", length: 255},
+    {name: "vendor", label: "Vendor", type: "boolean"},
+    {name: "phone", label: "Phone", type: "string", length: 40},
+    {name: "website", label: "Website", type: "string", length: 1024},
+    {name: "u_email", label: "Email", type: "string", length: 100},
+    {name: "u_legal_name", label: "Legal name", type: "string", length: 255},
+    {name: "u_netsuite_entity", label: "NetSuite entity", type: "string", length: 80},
+    {name: "u_currency", label: "Currency", type: "string", length: 3},
+    {name: "u_active", label: "Active", type: "boolean"},
+    {name: "u_netsuite_url", label: "NetSuite link", type: "string", length: 1024}
+  ]},
+  {name: "proc_po", label: "Proc po", columns: [
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 40, unique: true},
+    {name: "vendor", label: "Vendor", type: "reference", reference: "core_company"},
+    {name: "short_description", label: "Short description", type: "string", length: 160},
+    {name: "po_date", label: "Po date", type: "glide_date"},
+    {name: "due_by", label: "Due by", type: "glide_date_time"},
+    {name: "status", label: "Status", type: "string", length: 40},
+    {name: "u_netsuite_number", label: "NetSuite number", type: "string", length: 80},
+    {name: "u_currency", label: "Currency", type: "string", length: 3},
+    {name: "u_total_amount", label: "Total amount", type: "decimal", scale: 4},
+    {name: "u_netsuite_url", label: "NetSuite link", type: "string", length: 1024}
+  ]},
+  {name: "proc_po_item", label: "Proc po item", columns: [
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 40, unique: true},
+    {name: "purchase_order", label: "Purchase order", type: "reference", reference: "proc_po"},
+    {name: "short_description", label: "Short description", type: "string", length: 160},
+    {name: "part_number", label: "Part number", type: "string", length: 100},
+    {name: "ordered_quantity", label: "Ordered quantity", type: "decimal", scale: 8},
+    {name: "received_quantity", label: "Received quantity", type: "decimal", scale: 8},
+    {name: "cost", label: "Cost", type: "currency"},
+    {name: "u_unit_price", label: "Unit price", type: "decimal", scale: 8},
+    {name: "u_line_amount", label: "Line amount", type: "decimal", scale: 4},
+    {name: "u_line_number", label: "Line number", type: "integer"},
+    {name: "u_gl_account", label: "GL account", type: "reference", reference: "itfm_gl_accounts"},
+    {name: "u_cost_center", label: "Cost center", type: "reference", reference: "cmn_cost_center"}
+  ]},
+  {name: "sn_apo_invoice", label: "Sn apo invoice", columns: [
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 40, unique: true},
+    {name: "supplier", label: "Supplier", type: "reference", reference: "core_company"},
+    {name: "supplier_invoice_number", label: "Supplier invoice number", type: "string", length: 40},
+    {name: "type", label: "Type", type: "string", length: 40},
+    {name: "state", label: "State", type: "string", length: 40},
+    {name: "purchase_order", label: "Purchase order", type: "reference", reference: "proc_po"},
+    {name: "invoice_date", label: "Invoice date", type: "glide_date"},
+    {name: "due_date", label: "Due date", type: "glide_date"},
+    {name: "currency", label: "Currency", type: "string", length: 3},
+    {name: "total_amount", label: "Total amount", type: "currency"},
+    {name: "u_total_amount", label: "Total amount", type: "decimal", scale: 4},
+    {name: "u_tax_amount", label: "Tax amount", type: "decimal", scale: 4},
+    {name: "short_description", label: "Short description", type: "string", length: 160},
+    {name: "u_netsuite_number", label: "NetSuite number", type: "string", length: 80},
+    {name: "u_netsuite_url", label: "NetSuite link", type: "string", length: 1024}
+  ]},
+  {name: "sn_apo_invoice_line", label: "Sn apo invoice line", columns: [
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 40, unique: true},
+    {name: "invoice", label: "Invoice", type: "reference", reference: "sn_apo_invoice"},
+    {name: "line_number", label: "Line number", type: "integer"},
+    {name: "short_description", label: "Short description", type: "string", length: 160},
+    {name: "quantity", label: "Quantity", type: "decimal", scale: 8},
+    {name: "unit_price", label: "Unit price", type: "decimal", scale: 8},
+    {name: "line_amount", label: "Line amount", type: "currency"},
+    {name: "u_line_amount", label: "Line amount", type: "decimal", scale: 4},
+    {name: "is_tax", label: "Is tax", type: "boolean"},
+    {name: "gl_account", label: "GL account", type: "reference", reference: "itfm_gl_accounts"},
+    {name: "cost_center", label: "Cost center", type: "reference", reference: "cmn_cost_center"},
+    {name: "purchase_order_line", label: "Purchase order line", type: "reference", reference: "proc_po_item"}
+  ]},
+  {name: "u_netsuite_gl_posting", label: "NetSuite GL posting", columns: [
+    {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 60, unique: true},
+    {name: "u_gl_account", label: "GL account", type: "reference", reference: "itfm_gl_accounts"},
+    {name: "u_cost_center", label: "Cost center", type: "reference", reference: "cmn_cost_center"},
+    {name: "u_supplier", label: "Supplier", type: "reference", reference: "core_company"},
+    {name: "u_posting_date", label: "Posting date", type: "glide_date"},
+    {name: "u_amount", label: "Amount", type: "decimal", scale: 4},
+    {name: "u_debit", label: "Debit", type: "decimal", scale: 4},
+    {name: "u_credit", label: "Credit", type: "decimal", scale: 4},
+    {name: "u_currency", label: "Currency", type: "string", length: 3},
+    {name: "u_book", label: "Book", type: "string", length: 40},
+    {name: "u_document_type", label: "Document type", type: "string", length: 40},
+    {name: "u_document_number", label: "Document number", type: "string", length: 80},
+    {name: "u_subsidiary", label: "Subsidiary", type: "string", length: 100},
+    {name: "u_description", label: "Description", type: "string", length: 255}
+  ]}
+];
 // --- generated: end ---
 
 var counts = {};

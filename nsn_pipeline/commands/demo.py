@@ -12,10 +12,13 @@ from nsn_pipeline.settings import is_live, load_project_settings
 
 NEXT = """
 What to type next
-  make dev                      the Dagster UI on this data: lineage, checks, backfills
-  nsn sandbox                   keep both simulated systems running, then `nsn sync` against them
-  edit mappings/gl_accounts.csv map a missing code to one that ServiceNow has, then `make demo`
-                                again: what was refused is read, judged and written anew
+  make dev        the Dagster UI on this data: lineage, checks, backfills
+  make demo       again: it writes nothing, as ServiceNow already holds all of it
+  nsn sandbox     keep both simulated systems running, for `nsn sync` in another
+                  terminal (nsn is .venv/bin/nsn)
+To cure a rejection: add the account in ServiceNow, or a line that maps it to one
+that exists to mappings/gl_accounts.csv, and `make demo` again: what was refused is
+read, judged and written anew.
 """
 
 
@@ -33,7 +36,7 @@ def run_demo(console: Console, options: SandboxOptions) -> int:
         first, last = (date.fromisoformat(info["data"][name]) for name in ("first_day", "last_day"))
         summary = run_sync(console, SyncRequest(first, last))
         print_summary(console, summary)
-    console.print(NEXT, highlight=False)
+    console.print(NEXT, highlight=False, soft_wrap=True)
     return _exit_code(summary)
 
 

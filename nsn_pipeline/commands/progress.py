@@ -53,7 +53,7 @@ class Progress:
             case "finished":
                 took = event.at - self._started.get(step, event.at)
                 figures = "; ".join(text for text in self._figures.get(step, []) if text)
-                self._console.print(f"  {step:<38} {took:6.1f} s  {figures}", highlight=False)
+                self._console.print(f"  {step:<34} {took:5.1f} s  {figures}", highlight=False)
             case _:
                 self._console.print(f"  [red]{step} failed:[/red] {event.message}")
 

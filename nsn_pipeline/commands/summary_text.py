@@ -3,12 +3,14 @@
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from nsn_pipeline.amounts import amount_text
 from nsn_pipeline.commands.summary import Rejection, Summary
 
-MONTHS_FROM_DAYS = 32  # shorter ranges have no use for a table by month
+CURES = 10  # missing codes shown; more than a person takes in at once is no help
 LABELS = {
     "gl_account": "GL accounts",
     "cost_center": "cost centers",
@@ -39,31 +41,25 @@ def print_summary(console: Console, summary: Summary, *, rejections: int = 10) -
 
 
 def _print_types(console: Console, summary: Summary) -> None:
-    table = _table("record type", "ServiceNow table")
-    for name in ("read", "accepted", "rejected", "created", "updated", "unchanged", "failed"):
-        table.add_column(name, justify="right")
+    documents = _table("read from NetSuite")
+    for name in ("read", "accepted", "rejected"):
+        documents.add_column(name, justify="right")
+    records = _table("written to ServiceNow")
+    for name in ("created", "updated", "unchanged", "failed"):
+        records.add_column(name, justify="right")
     for kind in summary.types:
         counted = kind.counted
-        for position, part in enumerate(kind.tables):
-            if position == 0:
-                names = (LABELS[kind.record_type], part.table)
-                documents = (
-                    f"{counted.read:,}",
-                    f"{counted.accepted:,}",
-                    _alarming(counted.rejected),
-                )
-            else:
-                names = ("  lines", part.table)
-                documents = "", f"{part.records:,}", ""
-            table.add_row(
-                *names,
-                *documents,
-                f"{part.created:,}",
-                f"{part.updated:,}",
-                f"{part.unchanged:,}",
-                _alarming(part.failed),
-            )
-    console.print(table)
+        if not counted.read:
+            continue
+        label = LABELS[kind.record_type]
+        documents.add_row(
+            label, f"{counted.read:,}", f"{counted.accepted:,}", _alarming(counted.rejected)
+        )
+        for part in kind.tables:
+            counts = (f"{count:,}" for count in (part.created, part.updated, part.unchanged))
+            records.add_row(part.table, *counts, _alarming(part.failed))
+    console.print(documents)
+    console.print(records)
 
 
 def _print_amounts(console: Console, summary: Summary) -> None:
@@ -107,37 +103,38 @@ def _print_months(console: Console, summary: Summary) -> None:
 def _print_missing(console: Console, summary: Summary) -> None:
     if not summary.missing:
         return
-    table = _table("waiting for")
-    table.add_column("documents", justify="right")
-    table.add_column("remedy", overflow="fold")
-    for one in summary.missing[:20]:
-        table.add_row(escape(one.reference), f"{one.documents.total():,}", escape(one.remedy))
-    console.print(table)
-    if len(summary.missing) > 20:  # noqa: PLR2004
-        console.print(f"  and {len(summary.missing) - 20} more")
+    console.print("[bold]What would cure most[/bold]")
+    for one in summary.missing[:CURES]:
+        count = one.documents.total()
+        console.print(
+            f"  [yellow]{escape(one.reference)}[/yellow]: {count:,} "
+            f"{'document waits' if count == 1 else 'documents wait'}",
+            highlight=False,
+        )
+        _print_indented(console, one.remedy)
+    if len(summary.missing) > CURES:
+        console.print(f"  and {len(summary.missing) - CURES} more")
 
 
 def _print_rejections(console: Console, summary: Summary, shown: int) -> None:
     chosen = _first_rejections(summary, shown)
     if not chosen:
         return
-    table = _table("rejected", "document", "vendor")
-    table.add_column("amount", justify="right")
-    table.add_column("why, and the remedy", overflow="fold")
+    console.print("\n[bold]Rejected[/bold]")
     for one in chosen:
-        amount = one.amount
-        table.add_row(
-            one.record_type,
-            escape(f"{one.document_id} {one.tranid}".strip()),
-            escape(one.vendor),
-            ""
-            if amount is None
-            else f"{amount_text(amount, one.currency, summary.decimals)} {one.currency}",
-            escape(f"{', '.join(one.reasons)}: {one.remedy}"),
+        amount = (
+            "" if one.amount is None else amount_text(one.amount, one.currency, summary.decimals)
         )
-    console.print(table)
+        parts = (f"{one.record_type} {one.document_id}", one.tranid, one.vendor)
+        what = ", ".join(escape(part) for part in parts if part)
+        console.print(f"  {what}, {amount} {one.currency}".rstrip(", "), highlight=False)
+        _print_indented(console, f"{', '.join(one.reasons)}: {one.remedy}")
     if summary.rejected > len(chosen):
         console.print(f"  and {summary.rejected - len(chosen):,} more (all of them: --json)")
+
+
+def _print_indented(console: Console, text: str) -> None:
+    console.print(Padding(Text(text, style="dim"), (0, 0, 0, 6)))
 
 
 def _first_rejections(summary: Summary, shown: int) -> list[Rejection]:

@@ -1,0 +1,79 @@
+"""What an examination says: findings, each with what was seen and what to do about it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Fact = str | int | float | bool | None
+
+
+class Status(StrEnum):
+    """`unverified` is not a verdict: this user cannot see. `skipped` waits for another finding."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    UNVERIFIED = "unverified"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the checklist. `id` is stable; nothing in it is secret."""
+
+    id: str
+    status: Status
+    title: str
+    detail: str = ""
+    remedy: str = ""
+    facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
+
+
+class Checklist:
+    """Collects findings in the order in which they were made; the latest word on an id counts."""
+
+    def __init__(self) -> None:
+        self._findings: dict[str, Finding] = {}
+
+    def ok(self, id_: str, title: str, detail: str = "", **facts: Fact) -> None:
+        self._findings[id_] = Finding(id_, Status.OK, title, detail, "", facts)
+
+    def warn(self, id_: str, title: str, detail: str, remedy: str, **facts: Fact) -> None:
+        self._findings[id_] = Finding(id_, Status.WARN, title, detail, remedy, facts)
+
+    def fail(self, id_: str, title: str, detail: str, remedy: str, **facts: Fact) -> None:
+        self._findings[id_] = Finding(id_, Status.FAIL, title, detail, remedy, facts)
+
+    def unverified(self, id_: str, title: str, detail: str, remedy: str = "", **facts: Fact) -> None:
+        self._findings[id_] = Finding(id_, Status.UNVERIFIED, title, detail, remedy, facts)
+
+    def skip(self, id_: str, title: str, waits_for: str) -> None:
+        """Leave a check out because its prerequisite failed: only the root cause is named."""
+        self._findings[id_] = Finding(id_, Status.SKIPPED, title, f"needs {waits_for} first")
+
+    def status(self, id_: str) -> Status | None:
+        found = self._findings.get(id_)
+        return None if found is None else found.status
+
+    @property
+    def findings(self) -> list[Finding]:
+        return list(self._findings.values())
+
+
+def blockers(findings: Iterable[Finding]) -> list[Finding]:
+    """What must be put right before a run may write."""
+    return [finding for finding in findings if finding.status is Status.FAIL]
+
+
+def to_json(findings: Iterable[Finding]) -> dict[str, Any]:
+    """`{"ok": ..., "findings": [...]}`; ok means that nothing stands in the way of a run."""
+    listed = list(findings)
+    return {"ok": not blockers(listed), "findings": [asdict(finding) for finding in listed]}
+
+
+def from_json(document: Mapping[str, Any]) -> list[Finding]:
+    return [
+        Finding(**{**finding, "status": Status(finding["status"])})
+        for finding in document["findings"]
+    ]

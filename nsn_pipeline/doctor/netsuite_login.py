@@ -1,0 +1,311 @@
+"""NetSuite up to a working login: address, clock, key, certificate, token, role.
+
+NetSuite answers a dozen mistakes with the same few words (docs/facts/netsuite.md 2, 9), so what can
+be told here, before asking, is told first: a wrong clock or key makes the token request pointless.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
+
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from nsn_pipeline.clients.accounts import NetSuiteAccount, netsuite_account
+from nsn_pipeline.clients.grants import AssertionSigner, netsuite_token_source
+from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.netsuite import LIMITS_PATH, NetSuiteClient
+from nsn_pipeline.clients.suiteql import probe
+from nsn_pipeline.clients.tokens import Token
+from nsn_pipeline.doctor.finding import Checklist, Status
+from nsn_pipeline.doctor.settings_checks import CERTIFICATE_VARIABLE
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NsnError,
+    PermissionDeniedError,
+    RequestRefusedError,
+)
+from nsn_pipeline.settings import NetSuiteSettings
+
+_AHEAD_S = 30  # an assertion "issued in the future" is refused
+_BEHIND_S = 240  # our assertions live 300 s
+_DRIFT_S = 10
+_SHORT_RSA = 3072
+_SOON_DAYS = 30
+_M2M = "Setup > Integration > Manage Authentication > OAuth 2.0 Client Credentials (M2M) Setup"
+_ANY = range(200, 600)
+
+_CODES: dict[str, tuple[str, str]] = {
+    "invalid_client": (
+        "NetSuite does not know this client id, or the signature does not match the certificate",
+        "Compare NETSUITE_CLIENT_ID with the consumer key of the integration record in this very "
+        f"account, and upload the certificate of your private key again under {_M2M}.",
+    ),
+    "invalid_grant": (
+        "NetSuite does not accept the certificate behind the signature",
+        "Compare NETSUITE_CERTIFICATE_ID with the list under "
+        f"{_M2M}: the entry must exist there, be neither revoked nor expired, and belong to your "
+        "private key. A sandbox refresh clears the list.",
+    ),
+    "invalid_scope": (
+        "the integration record does not allow REST web services",
+        "Tick the scope 'REST Web Services' on the integration record.",
+    ),
+    "unauthorized_client": (
+        "the integration record does not allow this grant, or the mapping was revoked",
+        "Tick 'Client Credentials (Machine to Machine) Grant' on the integration record and map "
+        f"certificate, role and entity again under {_M2M}.",
+    ),
+}
+_OTHER = (
+    "NetSuite refuses the token request",
+    f"Read Setup > Users/Roles > View Login Audit Trail, and compare {_M2M}.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Time as the caller has it: tests turn these, nothing waits."""
+
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+def check_account(checklist: Checklist, settings: NetSuiteSettings) -> NetSuiteAccount | None:
+    """The account, or None when its id cannot be one."""
+    try:
+        account = netsuite_account(settings.account_id)
+    except ConfigurationError as error:
+        checklist.fail(
+            "netsuite.account",
+            "NetSuite account id",
+            str(error),
+            "Copy the account id from Setup > Company > Company Information to "
+            "NETSUITE_ACCOUNT_ID.",
+        )
+        return None
+    suffix = account.account_id.partition("_")[2]
+    kind = {"SB": "sandbox", "RP": "release preview"}.get(suffix[:2], "production")
+    checklist.ok("netsuite.account", "NetSuite account id", account.account_id, kind=kind)
+    return account
+
+
+def check_host(checklist: Checklist, http: Http, account: NetSuiteAccount, now: float) -> bool:
+    """Whether NetSuite answers at this address, for this account, at this time of day."""
+    title = "NetSuite address"
+    try:
+        answer = http.request("GET", LIMITS_PATH, idempotent=True, returned=_ANY)
+    except NsnError as error:
+        remedy = (
+            "Set NSN_CA_BUNDLE to the certificate authority of your proxy."
+            if isinstance(error, ConfigurationError)
+            else "Check NETSUITE_ACCOUNT_ID, or copy the address from Setup > Company > Company "
+            "Information > Company URLs to NETSUITE_BASE_URL; check proxy and firewall."
+        )
+        checklist.fail("netsuite.host", title, str(error), remedy)
+        return False
+    if answer.status_code != HTTPStatus.UNAUTHORIZED:
+        checklist.fail(
+            "netsuite.host",
+            title,
+            f"{http.base_url} answers HTTP {answer.status_code} where NetSuite asks for a login",
+            "Copy SuiteTalk's address from Company URLs to NETSUITE_BASE_URL, or unset it.",
+        )
+        return False
+    realm = re.search(r'realm="([^"]+)"', answer.headers.get("WWW-Authenticate", ""))
+    if realm and realm[1].upper().replace("-", "_") != account.account_id:
+        checklist.fail(
+            "netsuite.host",
+            title,
+            f"{http.base_url} belongs to account {realm[1]}, not to {account.account_id}",
+            "Make NETSUITE_ACCOUNT_ID and NETSUITE_BASE_URL name the same account, with the same "
+            "suffix (_SB1, _RP), or unset NETSUITE_BASE_URL.",
+        )
+        return False
+    checklist.ok("netsuite.host", title, f"{http.base_url} answers")
+    return _check_clock(checklist, answer, now)
+
+
+def _check_clock(checklist: Checklist, answer: requests.Response, now: float) -> bool:
+    title = "Clock"
+    try:
+        server = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    except (KeyError, ValueError):
+        checklist.unverified("netsuite.clock", title, "the server does not tell its time")
+        return True
+    ahead = round(now - server)
+    words = f"this machine is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} NetSuite"
+    remedy = "Synchronise this machine's clock (NTP): signed assertions live five minutes."
+    if ahead > _AHEAD_S or ahead < -_BEHIND_S:
+        checklist.fail("netsuite.clock", title, words, remedy, ahead_s=ahead)
+        return False
+    if abs(ahead) > _DRIFT_S:
+        checklist.warn("netsuite.clock", title, words, remedy, ahead_s=ahead)
+    else:
+        checklist.ok("netsuite.clock", title, "in step with NetSuite", ahead_s=ahead)
+    return True
+
+
+def check_key(checklist: Checklist, settings: NetSuiteSettings) -> AssertionSigner | None:
+    """The signer, or None when the key cannot sign what NetSuite takes."""
+    try:
+        signer = AssertionSigner(
+            client_id=settings.client_id.get_secret_value(),
+            certificate_id=settings.certificate_id.get_secret_value(),
+            private_key=settings.private_key.get_secret_value(),
+        )
+    except ConfigurationError as error:
+        checklist.fail(
+            "netsuite.key",
+            "NetSuite private key",
+            str(error),
+            "Make an RSA key of 3072 or 4096 bits, or an EC key on P-256, P-384 or P-521, as an "
+            "unencrypted PEM file, and upload its certificate under "
+            f"{_M2M}.",
+        )
+        return None
+    if signer.notes:
+        checklist.warn(
+            "netsuite.key",
+            "NetSuite private key",
+            signer.notes[0],
+            f"Make a new RSA key of 4096 bits and upload its certificate under {_M2M}.",
+            algorithm=signer.algorithm,
+        )
+    else:
+        checklist.ok(
+            "netsuite.key",
+            "NetSuite private key",
+            f"signs with {signer.algorithm}",
+            algorithm=signer.algorithm,
+        )
+    return signer
+
+
+def check_certificate(
+    checklist: Checklist, settings: NetSuiteSettings, environment: Mapping[str, str], now: float
+) -> bool:
+    """Days left, when a copy of the certificate is at hand; NetSuite itself does not tell."""
+    title = "NetSuite certificate"
+    path = environment.get(CERTIFICATE_VARIABLE, "")
+    if not path:
+        checklist.unverified(
+            "netsuite.certificate",
+            title,
+            "without a copy of the certificate its days left are not known",
+            f"Set {CERTIFICATE_VARIABLE} to the certificate file you uploaded.",
+        )
+        return True
+    try:
+        certificate = x509.load_pem_x509_certificate(Path(path).expanduser().read_bytes())
+    except (OSError, ValueError):
+        checklist.warn(
+            "netsuite.certificate",
+            title,
+            f"{path} cannot be read as a certificate",
+            f"Correct {CERTIFICATE_VARIABLE}: it names a PEM file.",
+        )
+        return True
+    again = f"Make a certificate from your private key and upload it under {_M2M}."
+    if not _belongs(certificate, settings):
+        checklist.fail(
+            "netsuite.certificate",
+            title,
+            f"{path} is not the certificate of NETSUITE_PRIVATE_KEY",
+            again,
+        )
+        return False
+    days = (certificate.not_valid_after_utc - datetime.fromtimestamp(now, UTC)).days
+    if days < 0:
+        checklist.fail("netsuite.certificate", title, "it has expired", again, days_left=days)
+        return False
+    if days < _SOON_DAYS:
+        checklist.warn(
+            "netsuite.certificate", title, f"it expires in {days} days", again, days_left=days
+        )
+    else:
+        checklist.ok("netsuite.certificate", title, f"{days} days left", days_left=days)
+    return True
+
+
+def _belongs(certificate: x509.Certificate, settings: NetSuiteSettings) -> bool:
+    pem = settings.private_key.get_secret_value().strip().replace("\\n", "\n").encode()
+    own = load_pem_private_key(pem, password=None).public_key()  # check_key has read it before
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return own.public_bytes(*form) == certificate.public_key().public_bytes(*form)
+
+
+def check_token(
+    checklist: Checklist, http: Http, settings: NetSuiteSettings, clocks: Clocks
+) -> Callable[[], Token] | None:
+    """How to get tokens, once one has been had; None when NetSuite gives none."""
+    title = "NetSuite token"
+    fetch = netsuite_token_source(
+        http,
+        client_id=settings.client_id.get_secret_value(),
+        certificate_id=settings.certificate_id.get_secret_value(),
+        private_key=settings.private_key.get_secret_value(),
+        now=clocks.now,
+    )
+    try:
+        token = fetch()
+    except AuthenticationError as error:
+        found = re.search(r"no token: (\w+)\.", str(error))
+        code = found[1] if found else ""
+        if code == "invalid_grant" and checklist.status("netsuite.key") is Status.WARN:
+            checklist.fail(
+                "netsuite.key",
+                "NetSuite private key",
+                f"the RSA key is shorter than {_SHORT_RSA} bits and NetSuite refuses its signature",
+                f"Make a new RSA key of 4096 bits and upload its certificate under {_M2M}.",
+            )
+            checklist.skip("netsuite.token", title, "a longer key")
+            return None
+        detail, remedy = _CODES.get(code, _OTHER)
+        checklist.fail("netsuite.token", title, f"{code}: {detail}", remedy, code=code)
+        return None
+    except NsnError as error:
+        checklist.fail(
+            "netsuite.token", title, str(error), "Try again; if it stays, ask NetSuite support."
+        )
+        return None
+    life = round(token.expires_at - clocks.now())
+    checklist.ok("netsuite.token", title, "NetSuite gives tokens", life_s=life)
+    return fetch
+
+
+def check_login(checklist: Checklist, client: NetSuiteClient) -> bool:
+    """Whether the token works: a token can be had without the right to use it."""
+    title = "NetSuite role"
+    try:
+        client.query(probe("transaction"))
+    except (AuthenticationError, PermissionDeniedError) as error:
+        status = error.where.status if error.where else None
+        checklist.fail(
+            "netsuite.login",
+            title,
+            f"the token is refused for queries (HTTP {status})",
+            "Give the integration's role the permissions 'REST Web Services' (Full), 'Log in using "
+            "OAuth 2.0 Access Tokens' (Full) and 'SuiteAnalytics Workbook', and enable the "
+            "features REST Web Services and SuiteAnalytics Workbook.",
+        )
+        return False
+    except RequestRefusedError:
+        pass  # a table that is hidden is named table by table
+    except NsnError as error:
+        checklist.fail(
+            "netsuite.login", title, str(error), "Try again; if it stays, ask NetSuite support."
+        )
+        return False
+    checklist.ok("netsuite.login", title, "the token may query")
+    return True
