@@ -13,8 +13,9 @@ from typing import Literal
 import orjson
 import pandas as pd
 
+from nsn_pipeline.conform.reasons import Problem, Reason
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
-from nsn_pipeline.load.problems import LoadProblem, LoadReason, missing_header
+from nsn_pipeline.load.problems import missing_header
 from nsn_pipeline.load.resolver import Resolver, line_type
 from nsn_pipeline.load.table import prepare
 from nsn_pipeline.load.wanted import read_records, texts
@@ -32,7 +33,7 @@ class DocumentRow:
     status: DocumentStatus
     sys_id: str
     content_hash: str
-    problems: tuple[LoadProblem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -110,7 +111,7 @@ def _carries_lines(header: RecordResult) -> bool:
     """
     if not header.is_present:
         return False
-    return all(problem.reason is LoadReason.NOT_STORED for problem in header.problems)
+    return all(problem.reason is Reason.NOT_STORED for problem in header.problems)
 
 
 def _of_documents(frame: pd.DataFrame, result: LoadResult) -> dict[str, list[RecordResult]]:

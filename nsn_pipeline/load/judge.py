@@ -10,6 +10,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Protocol
 
+from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -23,7 +24,6 @@ from nsn_pipeline.errors import (
 from nsn_pipeline.load import problems
 from nsn_pipeline.load.compare import received
 from nsn_pipeline.load.plan import Change, stored_as_wanted
-from nsn_pipeline.load.problems import LoadProblem
 from nsn_pipeline.load.table import Table
 
 _SUCCESS = {"create": HTTPStatus.CREATED, "update": HTTPStatus.OK}
@@ -60,7 +60,7 @@ class Answer(Protocol):
 class Judgement:
     verdict: Verdict
     sys_id: str = ""
-    problems: tuple[LoadProblem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     words: str = ""
     retry_after_s: float | None = None
 
@@ -126,7 +126,7 @@ def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgeme
             "column that the role may read and write",
             where=Where("ServiceNow", f"POST {table.name}", HTTPStatus.CREATED),
         )
-    faults: list[LoadProblem] = []
+    faults: list[Problem] = []
     for rule in table.rules:
         column = rule.column
         sent = change.values.get(column)

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
 from nsn_pipeline.load.judge import Judgement, Verdict
 from nsn_pipeline.load.plan import Change, Plan, Wanted
-from nsn_pipeline.load.problems import LoadProblem
 
 Status = Literal["created", "updated", "unchanged", "skipped", "failed", "planned"]
 _WRITTEN: dict[str, Status] = {"create": "created", "update": "updated"}
@@ -25,7 +25,7 @@ class RecordResult:
     document_id: str
     status: Status
     sys_id: str
-    problems: tuple[LoadProblem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -134,7 +134,7 @@ class Ledger:
         sent = self._sent.get(key)
         return _WRITTEN[sent.kind] if sent else "unchanged"
 
-    def _why_not(self, change: Change) -> tuple[LoadProblem, ...]:
+    def _why_not(self, change: Change) -> tuple[Problem, ...]:
         """Why a change is not sent (again): a refusal that stands, or too many attempts."""
         doubt = self._doubts.get(change.key)
         if doubt is None:
@@ -151,7 +151,7 @@ class Ledger:
         return (problems.outcome_unknown(doubt.words or "it confirmed, and does not hold it"),)
 
     def _settle(
-        self, key: str, status: Status, sys_id: str, found: tuple[LoadProblem, ...] = ()
+        self, key: str, status: Status, sys_id: str, found: tuple[Problem, ...] = ()
     ) -> None:
         record = self.open.pop(key)
         notes = self._notes.get(key, ())

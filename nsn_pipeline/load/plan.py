@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
 from nsn_pipeline.load.compare import received, same, same_presence
-from nsn_pipeline.load.problems import LoadProblem
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Comparison, Rule, Table
 
@@ -45,7 +45,7 @@ class Plan:
     """One change or one problem for every distinct key that is wanted."""
 
     changes: list[Change] = field(default_factory=list)
-    problems: dict[str, LoadProblem] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         return {**Counter(change.kind for change in self.changes), "failed": len(self.problems)}
@@ -53,10 +53,10 @@ class Plan:
 
 def distinct(
     table: Table, wanted: Iterable[Wanted]
-) -> tuple[dict[str, Wanted], dict[str, LoadProblem]]:
+) -> tuple[dict[str, Wanted], dict[str, Problem]]:
     """One record per key. The same record twice is one; two different ones are a problem."""
     chosen: dict[str, Wanted] = {}
-    refused: dict[str, LoadProblem] = {}
+    refused: dict[str, Problem] = {}
     for record in wanted:
         key = record.key
         if not is_safe_key(key):
@@ -112,7 +112,7 @@ def plan(
             sys_id = deterministic_sys_id(instance, table.name, key)
             holder = holders.get(sys_id) if holders else None
             outcome = _held(table, record, holder) if holder else _absent(table, record, sys_id)
-            if isinstance(outcome, LoadProblem):
+            if isinstance(outcome, Problem):
                 result.problems[key] = outcome
             else:
                 result.changes.append(outcome)
@@ -140,7 +140,7 @@ def _absent(table: Table, record: Wanted, sys_id: str) -> Change:
     return Change("create", record.key, record.document_id, sys_id, values, {})
 
 
-def _held(table: Table, record: Wanted, holder: Row) -> Change | LoadProblem:
+def _held(table: Table, record: Wanted, holder: Row) -> Change | Problem:
     """The row with our sys_id, found under another key.
 
     Its sys_id is a hash of this very key, so nobody else can have made it. With an empty key it is

@@ -5,41 +5,14 @@ Broken systems are exceptions (`errors`).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+
+from nsn_pipeline.conform.reasons import Problem, Reason
 
 
-class LoadReason(StrEnum):
-    """Stable codes: alerts and replay rely on them."""
-
-    DUPLICATE_ID = "DUPLICATE_ID"
-    UNSAFE_KEY = "UNSAFE_KEY"
-    MISSING_HEADER = "MISSING_HEADER"
-    DUPLICATE_IN_SERVICENOW = "DUPLICATE_IN_SERVICENOW"
-    KEY_CONFLICT = "KEY_CONFLICT"
-    MISSING_SUPPLIER = "MISSING_SUPPLIER"
-    MISSING_PURCHASE_ORDER = "MISSING_PURCHASE_ORDER"
-    MISSING_REFERENCE = "MISSING_REFERENCE"
-    REFUSED_BY_SERVICENOW = "REFUSED_BY_SERVICENOW"
-    NOT_STORED = "NOT_STORED"
-    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
-
-
-@dataclass(frozen=True, slots=True)
-class LoadProblem:
-    """The same fields as a conform problem, so that both can stand in one list of rejections."""
-
-    reason: LoadReason
-    column: str
-    value: str | None
-    remedy: str  # what a person can do about it, in one sentence
-    reference: str | None = None  # "vendor:451": what a cure would bring
-    line_id: str | None = None
-
-
-def duplicate_id(key: str, external_key: str) -> LoadProblem:
-    return LoadProblem(
-        LoadReason.DUPLICATE_ID,
+def duplicate_id(key: str, external_key: str) -> Problem:
+    return Problem(
+        Reason.DUPLICATE_ID,
+        None,
         external_key,
         key,
         f"The extract holds {key} more than once, with different values: read the day again, "
@@ -47,9 +20,10 @@ def duplicate_id(key: str, external_key: str) -> LoadProblem:
     )
 
 
-def unsafe_key(key: str, external_key: str) -> LoadProblem:
-    return LoadProblem(
-        LoadReason.UNSAFE_KEY,
+def unsafe_key(key: str, external_key: str) -> Problem:
+    return Problem(
+        Reason.UNSAFE_KEY,
+        None,
         external_key,
         key,
         "ServiceNow cannot look this key up (it is empty, holds a ^ or a control character, or "
@@ -60,9 +34,10 @@ def unsafe_key(key: str, external_key: str) -> LoadProblem:
 
 def duplicate_in_servicenow(
     table: str, external_key: str, key: str, sys_ids: Iterable[str]
-) -> LoadProblem:
-    return LoadProblem(
-        LoadReason.DUPLICATE_IN_SERVICENOW,
+) -> Problem:
+    return Problem(
+        Reason.DUPLICATE_IN_SERVICENOW,
+        None,
         external_key,
         key,
         f"{table} holds several records with {external_key} = {key} "
@@ -71,11 +46,10 @@ def duplicate_in_servicenow(
     )
 
 
-def key_conflict(
-    table: str, external_key: str, key: str, sys_id: str, other_key: str
-) -> LoadProblem:
-    return LoadProblem(
-        LoadReason.KEY_CONFLICT,
+def key_conflict(table: str, external_key: str, key: str, sys_id: str, other_key: str) -> Problem:
+    return Problem(
+        Reason.KEY_CONFLICT,
+        None,
         external_key,
         key,
         f"The record made for {key} ({table} {sys_id}) now carries {external_key} = {other_key}: "
@@ -84,18 +58,19 @@ def key_conflict(
 
 
 _MISSING = {
-    "vendor": (LoadReason.MISSING_SUPPLIER, "supplier"),
-    "purchase_order": (LoadReason.MISSING_PURCHASE_ORDER, "purchase order"),
-    "purchase_order_line": (LoadReason.MISSING_PURCHASE_ORDER, "purchase order line"),
+    "vendor": (Reason.MISSING_SUPPLIER, "supplier"),
+    "purchase_order": (Reason.MISSING_PURCHASE_ORDER, "purchase order"),
+    "purchase_order_line": (Reason.MISSING_PURCHASE_ORDER, "purchase order line"),
 }
 
 
-def missing_reference(record_type: str, key: str, column: str) -> LoadProblem:
+def missing_reference(record_type: str, key: str, column: str) -> Problem:
     reason, noun = _MISSING.get(
-        record_type, (LoadReason.MISSING_REFERENCE, record_type.replace("_", " "))
+        record_type, (Reason.MISSING_REFERENCE, record_type.replace("_", " "))
     )
-    return LoadProblem(
+    return Problem(
         reason,
+        None,
         column,
         key,
         f"The {noun} {key} was not loaded: see its own problems, cure them, and replay this "
@@ -104,18 +79,20 @@ def missing_reference(record_type: str, key: str, column: str) -> LoadProblem:
     )
 
 
-def missing_header(document_id: str) -> LoadProblem:
-    return LoadProblem(
-        LoadReason.MISSING_HEADER,
+def missing_header(document_id: str) -> Problem:
+    return Problem(
+        Reason.MISSING_HEADER,
+        None,
         "",
         document_id,
         f"Lines of {document_id} came without their document: read the day again.",
     )
 
 
-def refused(words: str) -> LoadProblem:
-    return LoadProblem(
-        LoadReason.REFUSED_BY_SERVICENOW,
+def refused(words: str) -> Problem:
+    return Problem(
+        Reason.REFUSED_BY_SERVICENOW,
+        None,
         "",
         words,
         f"ServiceNow refused the record: {words}. Meet or change the rule it names, then replay "
@@ -123,10 +100,11 @@ def refused(words: str) -> LoadProblem:
     )
 
 
-def not_stored(column: str, wanted: str, stored: str | None) -> LoadProblem:
+def not_stored(column: str, wanted: str, stored: str | None) -> Problem:
     shows = "does not show the column" if stored is None else f"stored {stored!r}"
-    return LoadProblem(
-        LoadReason.NOT_STORED,
+    return Problem(
+        Reason.NOT_STORED,
+        None,
         column,
         wanted,
         f"ServiceNow accepted the record but {shows}: create the column or let the role write it, "
@@ -134,9 +112,10 @@ def not_stored(column: str, wanted: str, stored: str | None) -> LoadProblem:
     )
 
 
-def outcome_unknown(words: str) -> LoadProblem:
-    return LoadProblem(
-        LoadReason.OUTCOME_UNKNOWN,
+def outcome_unknown(words: str) -> Problem:
+    return Problem(
+        Reason.OUTCOME_UNKNOWN,
+        None,
         "",
         words,
         f"ServiceNow never confirmed the record ({words}): run the partition again, which looks "

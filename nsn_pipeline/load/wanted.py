@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
 from nsn_pipeline.load.plan import Wanted
-from nsn_pipeline.load.problems import LoadProblem
 from nsn_pipeline.load.resolver import Found, Resolver, is_reference, parse_reference
 from nsn_pipeline.load.table import Rule, Table
 
@@ -20,7 +20,7 @@ class Resolved:
     """Records that can be written, what keeps the others back, and what was left empty."""
 
     records: list[Wanted] = field(default_factory=list)
-    problems: dict[str, tuple[str, tuple[LoadProblem, ...]]] = field(default_factory=dict)
+    problems: dict[str, tuple[str, tuple[Problem, ...]]] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ def resolve_references(
     found = {text: resolver.find(*reference) for text, reference in references.items()}
     result = Resolved()
     for record in kept:
-        faults: list[LoadProblem] = []
+        faults: list[Problem] = []
         notes: list[str] = []
         for rule in table.references:
             text = record.fields[rule.column]
@@ -87,7 +87,7 @@ def resolve_references(
 
 def _unresolved(
     rule: Rule, reference: tuple[str, str], found: Found, resolver: Resolver
-) -> LoadProblem:
+) -> Problem:
     record_type, key = reference
     if found.sys_ids:
         table, external_key = resolver.place(record_type)

@@ -15,11 +15,11 @@ from typing import Protocol, Self
 import pandas as pd
 
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
+from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import ConfigurationError, TransientError
 from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
 from nsn_pipeline.load.plan import Plan, Row, distinct, plan
-from nsn_pipeline.load.problems import LoadProblem
 from nsn_pipeline.load.resolver import LookUp, Resolver
 from nsn_pipeline.load.sender import BatchClient, Pacer, Sender, Sent
 from nsn_pipeline.load.sys_id import deterministic_sys_id
@@ -192,7 +192,5 @@ class Loader:
         self._sleep(delay_s)
 
 
-def _fail(
-    result: LoadResult, key: str, document_id: str, problems: tuple[LoadProblem, ...]
-) -> None:
+def _fail(result: LoadResult, key: str, document_id: str, problems: tuple[Problem, ...]) -> None:
     result.records[key] = RecordResult(key, document_id, "failed", "", problems)

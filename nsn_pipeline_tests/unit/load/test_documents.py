@@ -3,8 +3,8 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.load.documents import DocumentResult, load_documents
-from nsn_pipeline.load.problems import LoadReason
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
 from nsn_pipeline_tests.unit.load.make import (
@@ -87,7 +87,7 @@ def test_document_with_one_failed_line_is_failed_and_its_neighbour_loaded(
     result = run(fake, bills(b8=bill(), b9=bill()), lines("8-1", "9-1", "9-2"))
     assert statuses(result) == {"8": "failed", "9": "loaded"}
     (problem,) = result.documents[0].problems
-    assert (problem.reason, problem.line_id) == (LoadReason.REFUSED_BY_SERVICENOW, "1")
+    assert (problem.reason, problem.line_id) == (Reason.REFUSED_BY_SERVICENOW, "1")
 
 
 def test_lines_of_a_refused_header_are_held_back(fake: FakeServiceNow) -> None:
@@ -102,14 +102,14 @@ def test_lines_follow_a_header_that_is_there_but_for_one_column(fake: FakeServic
     fake.unknown_columns = {"currency"}
     result = run(fake, bills(b9=bill()), lines("9-1"))
     assert statuses(result) == {"9": "failed"}
-    assert result.documents[0].problems[0].reason is LoadReason.NOT_STORED
+    assert result.documents[0].problems[0].reason is Reason.NOT_STORED
     assert list(fake.by_key(LINE)) == ["9-1"]
 
 
 def test_bill_of_a_supplier_that_was_not_loaded_is_a_problem(fake: FakeServiceNow) -> None:
     result = run(fake, bills(b9=bill(supplier="ref:vendor:999")), lines("9-1"))
     (problem,) = result.documents[0].problems
-    assert problem.reason is LoadReason.MISSING_SUPPLIER
+    assert problem.reason is Reason.MISSING_SUPPLIER
     assert problem.reference == "vendor:999"
     assert "999" in problem.remedy
     assert fake.writes == []
@@ -132,7 +132,7 @@ def test_purchase_order_that_is_not_there_leaves_the_link_empty_with_a_note(
 def test_two_suppliers_under_one_key_are_never_chosen_from(fake: FakeServiceNow) -> None:
     fake.seed("core_company", [{"sys_id": "e" * 32, "u_netsuite_id": "451", "name": "Copy"}])
     result = run(fake, bills(b9=bill()), lines("9-1"))
-    assert result.documents[0].problems[0].reason is LoadReason.DUPLICATE_IN_SERVICENOW
+    assert result.documents[0].problems[0].reason is Reason.DUPLICATE_IN_SERVICENOW
 
 
 def test_plan_of_an_empty_instance_knows_the_records_it_would_make() -> None:
@@ -180,4 +180,4 @@ def test_two_purchase_orders_under_one_key_are_never_chosen_from(fake: FakeServi
     fake.seed("proc_po", copies)
     result = run(fake, bills(b9=bill(purchase_order="ref:purchase_order:77")), lines("9-1"))
     assert statuses(result) == {"9": "failed"}
-    assert result.documents[0].problems[0].reason is LoadReason.DUPLICATE_IN_SERVICENOW
+    assert result.documents[0].problems[0].reason is Reason.DUPLICATE_IN_SERVICENOW

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from nsn_pipeline.clients.servicenow import BatchReply
+from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -12,7 +13,6 @@ from nsn_pipeline.errors import (
 )
 from nsn_pipeline.load.judge import Verdict, judge
 from nsn_pipeline.load.plan import Change
-from nsn_pipeline.load.problems import LoadReason
 from nsn_pipeline.load.table import prepare
 from nsn_pipeline_tests.unit.load.fake_servicenow import refusal
 from nsn_pipeline_tests.unit.load.make import BILL, VENDOR, bill
@@ -47,7 +47,7 @@ def test_echo_without_our_value_is_not_stored(echo: dict[str, str], remedy: str)
     judgement = judge(TABLE, CREATE, answer(201, {"result": echo}))
     assert judgement.verdict is Verdict.FAILED
     (problem,) = judgement.problems
-    assert (problem.reason, problem.column) == (LoadReason.NOT_STORED, "name")
+    assert (problem.reason, problem.column) == (Reason.NOT_STORED, "name")
     assert remedy in problem.remedy
 
 
@@ -154,7 +154,7 @@ def test_refusal_keeps_servicenows_words(change: Change, detail: str) -> None:
     judgement = judge(TABLE, change, answer(403, refusal("Operation Failed", detail)))
     assert judgement.verdict is Verdict.FAILED
     (problem,) = judgement.problems
-    assert problem.reason is LoadReason.REFUSED_BY_SERVICENOW
+    assert problem.reason is Reason.REFUSED_BY_SERVICENOW
     assert detail in str(problem.value)
     assert detail in problem.remedy
 

@@ -1,7 +1,7 @@
 import pytest
 
+from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.load.plan import Wanted, plan
-from nsn_pipeline.load.problems import LoadReason
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import prepare
 from nsn_pipeline.profiles.model import Target
@@ -83,7 +83,7 @@ def test_several_records_under_one_key_are_a_problem_and_none_is_updated() -> No
     result = run(VENDOR, Wanted("451", "451", ACME), present={"451": rows})
     assert result.changes == []
     problem = result.problems["451"]
-    assert problem.reason is LoadReason.DUPLICATE_IN_SERVICENOW
+    assert problem.reason is Reason.DUPLICATE_IN_SERVICENOW
     assert "e" * 32 in problem.remedy
     assert "f" * 32 in problem.remedy
 
@@ -93,7 +93,7 @@ def test_our_sys_id_under_another_key_is_a_conflict() -> None:
     holders = {sys_id: {**ROW, "sys_id": sys_id, "u_netsuite_id": "999"}}
     result = run(VENDOR, Wanted("451", "451", ACME), holders=holders)
     assert result.changes == []
-    assert result.problems["451"].reason is LoadReason.KEY_CONFLICT
+    assert result.problems["451"].reason is Reason.KEY_CONFLICT
     assert "999" in result.problems["451"].remedy
 
 
@@ -114,12 +114,12 @@ def test_key_wanted_twice_with_different_values_is_a_problem() -> None:
     twice = [Wanted("451", "451", ACME), Wanted("451", "451", {**ACME, "name": "Other"})]
     result = run(VENDOR, *twice, Wanted("452", "452", ACME))
     assert [change.key for change in result.changes] == ["452"]
-    assert result.problems["451"].reason is LoadReason.DUPLICATE_ID
+    assert result.problems["451"].reason is Reason.DUPLICATE_ID
 
 
 @pytest.mark.parametrize("key", ["", "a^b", " a", "a\n", "javascript:gs.log()"])
 def test_key_that_cannot_be_looked_up_is_a_problem(key: str) -> None:
-    assert run(VENDOR, Wanted(key, "1", ACME)).problems[key].reason is LoadReason.UNSAFE_KEY
+    assert run(VENDOR, Wanted(key, "1", ACME)).problems[key].reason is Reason.UNSAFE_KEY
 
 
 def test_absent_record_is_skipped_where_the_profile_forbids_creation() -> None:

@@ -1,12 +1,12 @@
 import pytest
 
+from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
     OutcomeUnknownError,
     ThrottledError,
 )
-from nsn_pipeline.load.problems import LoadReason
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
 from nsn_pipeline_tests.unit.load.make import VENDOR, frame, load, vendors
@@ -104,7 +104,7 @@ def test_confirmed_record_that_was_not_kept_is_written_again() -> None:
 def test_record_that_is_never_kept_is_not_called_loaded() -> None:
     fake = FakeServiceNow(mishaps=["forgotten"] * 20)
     result = load(fake, vendors(v1="Acme"))
-    assert result.records["v1"].problems[0].reason is LoadReason.OUTCOME_UNKNOWN
+    assert result.records["v1"].problems[0].reason is Reason.OUTCOME_UNKNOWN
 
 
 def test_column_that_a_rule_puts_back_is_not_stored() -> None:
@@ -112,7 +112,7 @@ def test_column_that_a_rule_puts_back_is_not_stored() -> None:
     load(fake, vendors(v1="Acme"))
     fake.mishaps.extend(["forgotten"] * 20)
     (problem,) = load(fake, vendors(v1="Acme Ltd")).records["v1"].problems
-    assert (problem.reason, problem.column) == (LoadReason.NOT_STORED, "name")
+    assert (problem.reason, problem.column) == (Reason.NOT_STORED, "name")
     assert "stored 'Acme'" in problem.remedy
 
 
@@ -128,7 +128,7 @@ def test_record_whose_outcome_stays_unknown_fails_alone() -> None:
     result = load(fake, vendors(v1="Acme", v2="Bolt"), batch_size=1)
     assert counts(result) == {"created": 1, "failed": 1}
     (problem,) = next(r for r in result.records.values() if r.status == "failed").problems
-    assert problem.reason is LoadReason.OUTCOME_UNKNOWN
+    assert problem.reason is Reason.OUTCOME_UNKNOWN
     assert "maximum execution time exceeded" in problem.remedy
 
 
@@ -163,7 +163,7 @@ def test_refused_record_is_a_problem_and_its_neighbours_are_written() -> None:
     result = load(fake, vendors(v1="Acme", v2="Bolt", v3="Crane"))
     assert counts(result) == {"created": 2, "failed": 1}
     failed = result.records["v2"]
-    assert failed.problems[0].reason is LoadReason.REFUSED_BY_SERVICENOW
+    assert failed.problems[0].reason is Reason.REFUSED_BY_SERVICENOW
     assert not failed.is_present
 
 
@@ -196,7 +196,7 @@ def test_clash_with_nothing_behind_it_is_a_refusal() -> None:
     fake = FakeServiceNow(mishaps=[f"refused:Error during insert of {TABLE} (Acme)"])
     result = load(fake, vendors(v1="Acme"))
     (problem,) = result.records["v1"].problems
-    assert problem.reason is LoadReason.REFUSED_BY_SERVICENOW
+    assert problem.reason is Reason.REFUSED_BY_SERVICENOW
     assert "Error during insert" in problem.remedy
     assert len(fake.batches) == 1
 
@@ -207,7 +207,7 @@ def test_our_record_under_another_key_is_a_conflict_and_stays_as_it_is() -> None
     sys_id = deterministic_sys_id("dev1", TABLE, "v1")
     fake.tables[TABLE][sys_id]["u_netsuite_id"] = "v9"
     result = load(fake, vendors(v1="Acme Ltd"))
-    assert result.records["v1"].problems[0].reason is LoadReason.KEY_CONFLICT
+    assert result.records["v1"].problems[0].reason is Reason.KEY_CONFLICT
     assert fake.tables[TABLE][sys_id]["name"] == "Acme"
 
 
@@ -226,7 +226,7 @@ def test_unknown_column_is_not_stored_and_says_which() -> None:
     rows = frame(VENDOR, {"v1": {"name": "Acme", "phone": "555", "u_active": "true"}})
     result = load(fake, rows)
     (problem,) = result.records["v1"].problems
-    assert (problem.reason, problem.column) == (LoadReason.NOT_STORED, "phone")
+    assert (problem.reason, problem.column) == (Reason.NOT_STORED, "phone")
     assert result.records["v1"].is_present
 
 
@@ -255,7 +255,7 @@ def test_duplicates_in_servicenow_fail_and_are_not_touched() -> None:
     fake = FakeServiceNow()
     fake.seed(TABLE, [{"sys_id": c * 32, "u_netsuite_id": "v1", "name": "x"} for c in "ab"])
     result = load(fake, vendors(v1="Acme"))
-    assert result.records["v1"].problems[0].reason is LoadReason.DUPLICATE_IN_SERVICENOW
+    assert result.records["v1"].problems[0].reason is Reason.DUPLICATE_IN_SERVICENOW
     assert fake.writes == []
 
 
