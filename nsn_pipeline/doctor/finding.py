@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from nsn_pipeline.errors import NsnError, TransientError
+
 Fact = str | int | float | bool | None
 
 
@@ -33,8 +35,9 @@ class Finding:
 class Checklist:
     """Collects findings in the order in which they were made; the latest word on an id counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, raises_outages: bool = False) -> None:
         self._findings: dict[str, Finding] = {}
+        self._raises_outages = raises_outages
 
     def ok(self, id_: str, title: str, detail: str = "", **facts: Fact) -> None:
         self._findings[id_] = Finding(id_, Status.OK, title, detail, "", facts)
@@ -45,8 +48,18 @@ class Checklist:
     def fail(self, id_: str, title: str, detail: str, remedy: str, **facts: Fact) -> None:
         self._findings[id_] = Finding(id_, Status.FAIL, title, detail, remedy, facts)
 
-    def unverified(self, id_: str, title: str, detail: str, remedy: str = "", **facts: Fact) -> None:
+    def unverified(
+        self, id_: str, title: str, detail: str, remedy: str = "", **facts: Fact
+    ) -> None:
         self._findings[id_] = Finding(id_, Status.UNVERIFIED, title, detail, remedy, facts)
+
+    def failed_call(self, id_: str, title: str, error: NsnError) -> None:
+        """A call that says nothing about the configuration; a run retries it, a person is told."""
+        if self._raises_outages and isinstance(error, TransientError):
+            raise error
+        self.fail(
+            id_, title, str(error), "Try again in a few minutes; if it stays, ask the vendor."
+        )
 
     def skip(self, id_: str, title: str, waits_for: str) -> None:
         """Leave a check out because its prerequisite failed: only the root cause is named."""

@@ -21,6 +21,8 @@ from nsn_pipeline.records.spec import Source
 
 # Reads the pipeline has a way around: their absence is noted, not an error.
 _SPARED = {"department", "nexttransactionlinelink", "accountingbook", "subsidiary", "currency"}
+# Without Multi-Book there is no book to choose, and book 1 is taken.
+_SPARED_COLUMNS = {("transactionaccountingline", "accountingbook")}
 _KEY_LENGTH = 40
 
 
@@ -93,7 +95,8 @@ def _add(needs: dict[str, SourceNeed], source: Source, sql: str, *, required: bo
     for alias, column in references(sql):
         if alias in table_of:
             columns = _need(needs, table_of[alias], required=False).columns
-            columns[column] = columns.get(column, False) or required
+            spared = (table_of[alias], column) in _SPARED_COLUMNS
+            columns[column] = columns.get(column, False) or (required and not spared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,9 @@ def _use(profile: Profile, column: TargetColumn, parent: str) -> TargetNeed:
         length = max((len(value) for _, value in converter.choices), default=0)
     reference = ""
     if converter.name == "reference":
-        reference = parent if converter.argument == "parent" else _table(profile, converter.argument)
+        reference = (
+            parent if converter.argument == "parent" else _table(profile, converter.argument)
+        )
     return TargetNeed(column.column, converter.name, length, reference)
 
 

@@ -4,6 +4,7 @@ A feature that is off and a permission that is missing get the same answer (docs
 4.6); they are told apart by whether the columns that point to a table are gone as well.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -161,7 +162,7 @@ def _check_features(
             if column in feature.columns and need.table not in found.tables
         }
         table_gone = feature.table in found.tables or feature.table not in needs
-        id_ = f"netsuite.feature.{feature.name.lower().replace(' ', '_')}"
+        id_ = f"netsuite.feature.{re.sub(r'[ -]', '_', feature.name.lower())}"
         if not (table_gone and wanted and wanted <= found.columns):
             if wanted:
                 checklist.ok(id_, "NetSuite feature", f"{feature.name} is on", on=True)
@@ -198,9 +199,7 @@ def _report_table(checklist: Checklist, need: SourceNeed) -> None:
         checklist.warn(id_, title, detail, remedy)
 
 
-def _report_column(
-    checklist: Checklist, need: SourceNeed, column: str, *, crashes: bool
-) -> None:
+def _report_column(checklist: Checklist, need: SourceNeed, column: str, *, crashes: bool) -> None:
     id_, title = f"netsuite.column.{need.table}.{column}", "NetSuite column"
     name = f"{need.table}.{column}"
     what = "makes NetSuite fail (UNEXPECTED_ERROR)" if crashes else "is hidden or unknown"

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from pydantic import SecretStr
 
 from nsn_pipeline.clients.accounts import NetSuiteAccount, netsuite_account
-from nsn_pipeline.clients.grants import AssertionSigner, netsuite_token_source
+from nsn_pipeline.clients.grants import NETSUITE_TOKEN_PATH, AssertionSigner, netsuite_token_source
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.netsuite import LIMITS_PATH, NetSuiteClient
 from nsn_pipeline.clients.suiteql import probe
@@ -44,18 +45,24 @@ _SHORT_RSA = 3072
 _SOON_DAYS = 30
 _M2M = "Setup > Integration > Manage Authentication > OAuth 2.0 Client Credentials (M2M) Setup"
 _ANY = range(200, 600)
+_COMPARE_ID = (
+    "Compare NETSUITE_CLIENT_ID with the consumer key of the integration record in this very "
+    "account,"
+)
+_ENTRY = (
+    "the entry must exist there, be neither revoked nor expired, and belong to your private key. A "
+    "sandbox refresh clears the list."
+)
+_TICK = "Tick 'Client Credentials (Machine to Machine) Grant' on the integration record"
 
 _CODES: dict[str, tuple[str, str]] = {
     "invalid_client": (
         "NetSuite does not know this client id, or the signature does not match the certificate",
-        "Compare NETSUITE_CLIENT_ID with the consumer key of the integration record in this very "
-        f"account, and upload the certificate of your private key again under {_M2M}.",
+        f"{_COMPARE_ID} and upload the certificate of your private key again under {_M2M}.",
     ),
     "invalid_grant": (
         "NetSuite does not accept the certificate behind the signature",
-        "Compare NETSUITE_CERTIFICATE_ID with the list under "
-        f"{_M2M}: the entry must exist there, be neither revoked nor expired, and belong to your "
-        "private key. A sandbox refresh clears the list.",
+        f"Compare NETSUITE_CERTIFICATE_ID with the list under {_M2M}: {_ENTRY}",
     ),
     "invalid_scope": (
         "the integration record does not allow REST web services",
@@ -63,11 +70,10 @@ _CODES: dict[str, tuple[str, str]] = {
     ),
     "unauthorized_client": (
         "the integration record does not allow this grant, or the mapping was revoked",
-        "Tick 'Client Credentials (Machine to Machine) Grant' on the integration record and map "
-        f"certificate, role and entity again under {_M2M}.",
+        f"{_TICK} and map certificate, role and entity again under {_M2M}.",
     ),
 }
-_OTHER = (
+_NO_CAUSE = (
     "NetSuite refuses the token request",
     f"Read Setup > Users/Roles > View Login Audit Trail, and compare {_M2M}.",
 )
@@ -79,6 +85,11 @@ class Clocks:
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
+
+
+def plain(secret: SecretStr | None) -> str:
+    # `NetSuiteSettings` refuses a section without what its authentication needs.
+    return "" if secret is None else secret.get_secret_value()
 
 
 def check_account(checklist: Checklist, settings: NetSuiteSettings) -> NetSuiteAccount | None:
@@ -160,9 +171,9 @@ def check_key(checklist: Checklist, settings: NetSuiteSettings) -> AssertionSign
     """The signer, or None when the key cannot sign what NetSuite takes."""
     try:
         signer = AssertionSigner(
-            client_id=settings.client_id.get_secret_value(),
-            certificate_id=settings.certificate_id.get_secret_value(),
-            private_key=settings.private_key.get_secret_value(),
+            client_id=plain(settings.client_id),
+            certificate_id=plain(settings.certificate_id),
+            private_key=plain(settings.private_key),
         )
     except ConfigurationError as error:
         checklist.fail(
@@ -239,7 +250,7 @@ def check_certificate(
 
 
 def _belongs(certificate: x509.Certificate, settings: NetSuiteSettings) -> bool:
-    pem = settings.private_key.get_secret_value().strip().replace("\\n", "\n").encode()
+    pem = plain(settings.private_key).strip().replace("\\n", "\n").encode()
     own = load_pem_private_key(pem, password=None).public_key()  # check_key has read it before
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return own.public_bytes(*form) == certificate.public_key().public_bytes(*form)
@@ -252,9 +263,9 @@ def check_token(
     title = "NetSuite token"
     fetch = netsuite_token_source(
         http,
-        client_id=settings.client_id.get_secret_value(),
-        certificate_id=settings.certificate_id.get_secret_value(),
-        private_key=settings.private_key.get_secret_value(),
+        client_id=plain(settings.client_id),
+        certificate_id=plain(settings.certificate_id),
+        private_key=plain(settings.private_key),
         now=clocks.now,
     )
     try:
@@ -271,26 +282,48 @@ def check_token(
             )
             checklist.skip("netsuite.token", title, "a longer key")
             return None
-        detail, remedy = _CODES.get(code, _OTHER)
+        detail, remedy = _CODES.get(code, _NO_CAUSE)
         checklist.fail("netsuite.token", title, f"{code}: {detail}", remedy, code=code)
         return None
     except NsnError as error:
-        checklist.fail(
-            "netsuite.token", title, str(error), "Try again; if it stays, ask NetSuite support."
-        )
+        checklist.failed_call("netsuite.token", title, error)
         return None
     life = round(token.expires_at - clocks.now())
     checklist.ok("netsuite.token", title, "NetSuite gives tokens", life_s=life)
     return fetch
 
 
-def check_login(checklist: Checklist, client: NetSuiteClient) -> bool:
-    """Whether the token works: a token can be had without the right to use it."""
+def note_tba(checklist: Checklist) -> None:
+    checklist.warn(
+        "netsuite.auth",
+        "NetSuite authentication",
+        "token-based authentication is used, which NetSuite is ending: no new integrations from "
+        "2027.1, and removal is announced for 2028.1",
+        "Move to OAuth 2.0: docs/connect-netsuite.md, then NETSUITE_AUTH=oauth2.",
+    )
+
+
+def check_login(checklist: Checklist, client: NetSuiteClient, *, tba: bool = False) -> bool:
+    """Whether the credentials open the query service: a token can be had without that right."""
     title = "NetSuite role"
     try:
         client.query(probe("transaction"))
     except (AuthenticationError, PermissionDeniedError) as error:
         status = error.where.status if error.where else None
+        if error.where and NETSUITE_TOKEN_PATH in error.where.operation:
+            remedy = "Run `nsn doctor`: it tries the causes one by one."
+            checklist.fail("netsuite.token", "NetSuite token", str(error), remedy)
+            return False
+        if tba:
+            checklist.fail(
+                "netsuite.login",
+                title,
+                f"the signed request is refused (HTTP {status}), whatever the cause",
+                "Compare NETSUITE_CONSUMER_KEY, NETSUITE_CONSUMER_SECRET, NETSUITE_TOKEN_ID and "
+                "NETSUITE_TOKEN_SECRET, and give the role 'Log in using Access Tokens'. Setup > "
+                "Users/Roles > View Login Audit Trail names the cause.",
+            )
+            return False
         checklist.fail(
             "netsuite.login",
             title,
@@ -303,9 +336,7 @@ def check_login(checklist: Checklist, client: NetSuiteClient) -> bool:
     except RequestRefusedError:
         pass  # a table that is hidden is named table by table
     except NsnError as error:
-        checklist.fail(
-            "netsuite.login", title, str(error), "Try again; if it stays, ask NetSuite support."
-        )
+        checklist.failed_call("netsuite.login", title, error)
         return False
     checklist.ok("netsuite.login", title, "the token may query")
     return True

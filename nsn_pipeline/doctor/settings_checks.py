@@ -8,7 +8,6 @@ from difflib import get_close_matches
 
 import redis
 
-from nsn_pipeline.credentials.master_key import FILE_VARIABLE
 from nsn_pipeline.doctor.finding import Checklist
 from nsn_pipeline.errors import ConfigurationError, NsnError
 from nsn_pipeline.profiles.loader import load_profile
@@ -23,18 +22,7 @@ from nsn_pipeline.settings import (
 from nsn_pipeline.state.connection import connect, translated
 
 CERTIFICATE_VARIABLE = "NETSUITE_CERTIFICATE_PATH"  # only read here, to tell the days left
-KNOWN = frozenset(
-    {
-        *VARIABLES,
-        FILE_VARIABLE,
-        CERTIFICATE_VARIABLE,
-        "NETSUITE_AUTH",
-        "NETSUITE_CONSUMER_KEY",
-        "NETSUITE_CONSUMER_SECRET",
-        "NETSUITE_TOKEN_ID",
-        "NETSUITE_TOKEN_SECRET",
-    }
-)
+KNOWN = frozenset({*VARIABLES, CERTIFICATE_VARIABLE})
 _PREFIXES = ("NSN_", "NETSUITE_", "SERVICENOW_")
 _EXPECTED_SERVER = (6, 2)  # the commands of our scripts
 
@@ -66,6 +54,15 @@ def check_settings(checklist: Checklist, environment: Mapping[str, str]) -> Sett
             "Correct the variables named here; .env.example says what each one takes.",
         )
         return None
+    bundle = settings.project.ca_bundle
+    if bundle is not None and not bundle.exists():
+        checklist.fail(
+            "settings.values",
+            "Settings",
+            f"NSN_CA_BUNDLE: {bundle} does not exist",
+            "Set NSN_CA_BUNDLE to the PEM file of your certificate authority, or unset it.",
+        )
+        return None
     pair = f"NetSuite {settings.netsuite.account_id}, ServiceNow {settings.servicenow.instance}"
     checklist.ok(
         "settings.values",
@@ -83,7 +80,7 @@ def check_profile(checklist: Checklist, settings: Settings) -> Profile | None:
         profile = load_profile(settings.project.profile)
     except ConfigurationError as error:
         checklist.fail(
-            "settings.profile", "Profile", str(error), "Correct the profile; see docs/profiles.md."
+            "settings.profile", "Profile", str(error), "Correct the profile that NSN_PROFILE names."
         )
         return None
     checklist.ok("settings.profile", "Profile", profile.name, targets=len(profile.targets))
@@ -119,6 +116,11 @@ def check_redis(checklist: Checklist, project: ProjectSettings) -> None:
         return
     kind = "embedded" if embedded else "external"
     checklist.ok("redis.reachable", title, f"{place} answers", kind=kind)
+    check_server(checklist, info)
+
+
+def check_server(checklist: Checklist, info: Mapping[str, str]) -> None:
+    """What the server tells about itself; hosted ones may tell nothing."""
     _check_version(checklist, info)
     _check_eviction(checklist, info)
     _check_persistence(checklist, info)

@@ -7,7 +7,7 @@ only write it twice.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
@@ -78,6 +78,8 @@ BOOKS = Source(
     key=("ab.id",),
     where="ab.isprimary = 'T'",
 )
+PRIMARY_BOOK = "1"  # as NetSuite numbers it
+BOOK_COLUMN = "tal.accountingbook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Reader:
 
     client: NetSuiteClient
     _book: str = ""
+    _books_are_one: bool = False
 
     def touched(
         self, window: Window, transaction_types: Sequence[str], *, posting: bool
@@ -134,15 +137,12 @@ class Reader:
         self, record: RecordType, ids: Sequence[str], changed_at: Mapping[str, datetime], day: str
     ) -> pa.Table:
         """GL rows of the primary accounting book; other books repeat every amount."""
-        where, params = self._primary_book("tal")
-        source = record.header
-        table = self._rows(source, "tal.transaction", ids, where=where, params=params)
+        table = self._of_primary_book(record.header, ids)
         return mark_change(table, "document_id", changed_at, day)
 
     def with_posting_accounts(self, lines: pa.Table, ids: Sequence[str]) -> pa.Table:
         """Bill lines with the GL account they posted to; empty while a bill is not posting."""
-        where, params = self._primary_book("tal")
-        accounts = self._rows(POSTING_ACCOUNTS, "tal.transaction", ids, where=where, params=params)
+        accounts = self._of_primary_book(POSTING_ACCOUNTS, ids)
         unique = _first_per(accounts, ["document_id", "line_id"], ["posting_account_id"])
         return _left_join(lines, unique, ["document_id", "line_id"])
 
@@ -183,9 +183,23 @@ class Reader:
                 "transactionline.linelastmodifieddate is not readable: only header changes are seen"
             )
 
-    def _primary_book(self, alias: str) -> tuple[str, tuple[str, ...]]:
-        self._book = self._book or self._read_primary_book()
-        return f"{alias}.accountingbook = ?", (self._book,)
+    def _of_primary_book(self, source: Source, ids: Sequence[str]) -> pa.Table:
+        """Accounting lines of one book; without Multi-Book they carry no book at all."""
+        if not self._books_are_one:
+            self._book = self._book or self._read_primary_book()
+            where, params = f"{BOOK_COLUMN} = ?", (self._book,)
+            try:
+                return self._rows(source, "tal.transaction", ids, where=where, params=params)
+            except MissingColumnError as error:
+                if not error.name.endswith("accountingbook"):
+                    raise
+            self._books_are_one = True
+            self.client.note(
+                "transactionaccountingline.accountingbook is not available: the account is taken "
+                f"to keep one book, book {PRIMARY_BOOK}"
+            )
+        # Were there several books after all, keys would repeat, and the client refuses that.
+        return _with_book(self._rows(_without_book(source), "tal.transaction", ids), source)
 
     def _read_primary_book(self) -> str:
         try:
@@ -194,10 +208,10 @@ class Reader:
             books = []
         if books:
             return books[0]
-        # NetSuite numbers the primary book 1; a role that may not read the book table still sees
-        # its id on accounting lines (docs/facts/netsuite.md 6.1).
+        # A role that may not read the book table still sees its id on accounting lines
+        # (docs/facts/netsuite.md 6.1).
         self.client.note("accountingbook is not readable: the primary book is taken to be book 1")
-        return "1"
+        return PRIMARY_BOOK
 
     def _rows(
         self,
@@ -216,6 +230,21 @@ def canonical_pages(pages: Iterable[list[dict[str, str]]], source: Source) -> pa
     """All pages as one canonical table; the schema stands even when there is no row."""
     tables = [to_canonical(page, source) for page in pages]
     return pa.concat_tables([canonical_schema(source).empty_table(), *tables])
+
+
+def _without_book(source: Source) -> Source:
+    return replace(
+        source,
+        columns=tuple(column for column in source.columns if column.sql != BOOK_COLUMN),
+        key=tuple(expression for expression in source.key if expression != BOOK_COLUMN),
+    )
+
+
+def _with_book(table: pa.Table, source: Source) -> pa.Table:
+    """The table with the book column where the schema of `source` has it."""
+    schema = canonical_schema(source)
+    at = schema.get_field_index("book_id")
+    return table.add_column(at, schema.field(at), pa.array([PRIMARY_BOOK] * len(table)))
 
 
 def mark_change(

@@ -198,8 +198,8 @@ def build_once(directory: Path, build: Callable[[Path], None]) -> Path:
 
 
 def copied(original: Path, target: Path) -> Path:
-    """A home of one's own to change; sockets of a server that is gone are left behind."""
-    skipped = shutil.ignore_patterns("*.sock", "built")
+    """A home of one's own to change, without what belongs to the servers of the original."""
+    skipped = shutil.ignore_patterns("*.sock", "built", "ports.json")
     return Path(shutil.copytree(original, target, ignore=skipped))
 
 

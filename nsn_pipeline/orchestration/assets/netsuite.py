@@ -152,11 +152,7 @@ def _vendor_bills(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg
                 headers = reader.headers(record, ids, touched.changed_at, day)
                 rows += _land(context, connections, record.asset, day, headers)
                 _land(context, connections, "vendor_bill_lines", day, lines)
-            report_totals(
-                context,
-                key(record.asset),
-                {"rows": rows, "moved_on": touched.moved_on, **_call_figures(connections)},
-            )
+            _report(context, connections, record, rows=rows, moved_on=touched.moved_on)
         yield from _done(record.asset, "vendor_bill_lines")
 
     return vendor_bills
@@ -186,11 +182,7 @@ def _purchase_orders(
                 headers = reader.headers(record, ids, _of(touched.changed_at, changed), day)
                 _land(context, connections, record.asset, day, headers)
                 _land(context, connections, "purchase_order_lines", day, reader.lines(record, ids))
-            report_totals(
-                context,
-                key(record.asset),
-                {"rows": rows, "moved_on": touched.moved_on, **_call_figures(connections)},
-            )
+            _report(context, connections, record, rows=rows, moved_on=touched.moved_on)
         yield from _done(record.asset, "purchase_order_lines")
 
     return purchase_orders
@@ -232,11 +224,7 @@ def _vendors(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.Asse
                 of_day = {v: s for v, s in changed.items() if window.day_of(s) == day}
                 rows = mark_change(table.filter(pa.array(chosen)), "internal_id", of_day, day)
                 _land(context, connections, record.asset, day, rows)
-            report_totals(
-                context,
-                key(record.asset),
-                {"rows": table.num_rows, **_call_figures(connections)},
-            )
+            _report(context, connections, record, rows=table.num_rows, moved_on=0)
         yield from _done(record.asset)
 
     return vendors
@@ -267,11 +255,7 @@ def _gl_postings(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.
             for day in window.days:
                 postings = reader.postings(record, touched.ids(day), touched.changed_at, day)
                 rows += _land(context, connections, record.asset, day, postings)
-            report_totals(
-                context,
-                key(record.asset),
-                {"rows": rows, "moved_on": touched.moved_on, **_call_figures(connections)},
-            )
+            _report(context, connections, record, rows=rows, moved_on=touched.moved_on)
         yield from _done(record.asset)
 
     return gl_postings
@@ -314,6 +298,19 @@ def _land(
         figures |= {"changed": table.num_rows - referenced, "brought_by_reference": referenced}
     report_partition(context, key(name), day, figures)
     return table.num_rows
+
+
+def _report(
+    context: dg.AssetExecutionContext,
+    connections: Connections,
+    record: RecordType,
+    *,
+    rows: int,
+    moved_on: int,
+) -> None:
+    """The run's totals: `moved_on` changed again after the window and belongs to a later day."""
+    figures = {"rows": rows, "moved_on": moved_on, **_call_figures(connections)}
+    report_totals(context, key(record.asset), figures)
 
 
 def _done(*names: str) -> Iterator[dg.MaterializeResult[Any]]:

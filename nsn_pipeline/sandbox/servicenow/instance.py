@@ -82,7 +82,8 @@ def open_instance(
     data_dir: Path, options: ServiceNowOptions, *, clock: Callable[[], float] = time.time
 ) -> Instance:
     """Read the journal in `data_dir` and bring the instance up."""
-    catalog = Catalog((*PLATFORM_TABLES, *BASE_TABLES, *SOURCE_TO_PAY_TABLES))
+    base = (*PLATFORM_TABLES, *BASE_TABLES, *SOURCE_TO_PAY_TABLES)
+    catalog = Catalog(table for table in base if table.name not in options.absent_tables)
     for definition in options.extra_tables:
         catalog.define(definition)
     for transform in options.transform_maps:

@@ -159,6 +159,7 @@ class ServiceNowOptions:
     unmatched_reference: Literal["blank", "create"] = "blank"  # display-value input only
     transform_maps: tuple[TransformMap, ...] = field(default_factory=_maps)
     extra_tables: tuple[TableDefinition, ...] = ()
+    absent_tables: frozenset[str] = frozenset()  # their plug-in is not active
 
     # money and zone of the integration user (7.7)
     user_currency: str = "USD"

@@ -1,0 +1,224 @@
+"""ServiceNow up to a working login: address, token, user, roles, rate rules.
+
+One answer stands for wrong secrets, a property that is off, a missing application user and a user
+who may not log in (docs/facts/servicenow.md 1.1): where the server hides the cause, all are listed.
+"""
+
+from http import HTTPStatus
+
+import requests
+
+from nsn_pipeline.clients.accounts import ServiceNowInstance, servicenow_instance
+from nsn_pipeline.clients.encoded_query import Query
+from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.servicenow import ServiceNowClient
+from nsn_pipeline.clients.tokens import BearerAuth
+from nsn_pipeline.doctor.finding import Checklist
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NsnError,
+    PermissionDeniedError,
+)
+from nsn_pipeline.settings import ServiceNowSettings
+
+CURRENT_USER = "/api/now/ui/user/current_user"
+_ANY = range(200, 600)
+_UTC_ZONES = {"GMT", "UTC", "Etc/GMT", "Etc/UTC", "Zulu", "Universal"}
+_TIGHT_RATE = 5000  # requests an hour; a day of documents takes hundreds, a backfill thousands
+
+
+def check_instance(checklist: Checklist, settings: ServiceNowSettings) -> ServiceNowInstance | None:
+    """The instance, or None when its name cannot be one."""
+    try:
+        instance = servicenow_instance(settings.instance)
+    except ConfigurationError as error:
+        checklist.fail(
+            "servicenow.instance",
+            "ServiceNow instance",
+            str(error),
+            "Set SERVICENOW_INSTANCE to the first part of the instance's address.",
+        )
+        return None
+    checklist.ok("servicenow.instance", "ServiceNow instance", instance.name)
+    return instance
+
+
+def check_host(checklist: Checklist, http: Http) -> bool:
+    """Whether an awake instance answers at this address; asked without credentials."""
+    title = "ServiceNow address"
+    try:
+        answer = http.request("GET", CURRENT_USER, idempotent=True, returned=_ANY)
+    except NsnError as error:
+        remedy = (
+            "Set NSN_CA_BUNDLE to the certificate authority of your proxy."
+            if isinstance(error, ConfigurationError)
+            else "Check SERVICENOW_INSTANCE or SERVICENOW_BASE_URL, and proxy and firewall."
+        )
+        checklist.fail("servicenow.host", title, str(error), remedy)
+        return False
+    if b"hibernating" in answer.content[:4096].lower():
+        checklist.fail(
+            "servicenow.host",
+            title,
+            "the instance is hibernating",
+            "Wake it: log in at developer.servicenow.com and open the instance.",
+        )
+        return False
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or not is_json:
+        checklist.fail(
+            "servicenow.host",
+            title,
+            f"{http.base_url} answers HTTP {answer.status_code} with something other than JSON",
+            "Check the address, and that no login page or gateway stands in the way; during an "
+            "upgrade, wait.",
+        )
+        return False
+    checklist.ok("servicenow.host", title, f"{http.base_url} answers")
+    return True
+
+
+def check_token(checklist: Checklist, auth: BearerAuth) -> bool:
+    """Whether the instance gives a token."""
+    title = "ServiceNow token"
+    try:
+        auth.ready()
+    except AuthenticationError:
+        checklist.fail(
+            "servicenow.token",
+            title,
+            "no token, and the instance answers the same to each of four causes: wrong client id "
+            "or secret; the inbound client credentials grant is off; the OAuth entity has no OAuth "
+            "Application User; that user is inactive, locked out or must reset the password",
+            "Check SERVICENOW_CLIENT_ID and SERVICENOW_CLIENT_SECRET against System OAuth > "
+            "Application Registry; set the property "
+            "glide.oauth.inbound.client.credential.grant_type.enabled to true (Washington DC or "
+            "later); set the OAuth Application User; unlock that user. An administrator sees the "
+            "true cause in the system log.",
+        )
+        return False
+    except NsnError as error:
+        checklist.failed_call("servicenow.token", title, error)
+        return False
+    checklist.ok("servicenow.token", title, "the instance gives tokens")
+    return True
+
+
+def check_login(checklist: Checklist, http: Http, *, basic: bool) -> str | None:
+    """The sys_id of the user everything runs as ("" when not told), None when there is no login."""
+    title = "ServiceNow login"
+    try:
+        answer = http.request("GET", CURRENT_USER, idempotent=True, returned=(404,))
+    except AuthenticationError:
+        if basic:
+            remedy = (
+                "Check SERVICENOW_USERNAME and SERVICENOW_PASSWORD. New instances deny Basic "
+                "authentication: set SERVICENOW_AUTH=client_credentials, or let this user in by "
+                "the instance's Basic authentication policy."
+            )
+            detail = "user name and password are refused, or Basic authentication is denied"
+        else:
+            remedy = "Check that the OAuth Application User is active and not locked out."
+            detail = "the instance refuses the token it has just given"
+        checklist.fail("servicenow.login", title, detail, remedy)
+        return None
+    except PermissionDeniedError:
+        deny_endpoints(checklist)
+        return None
+    except NsnError as error:
+        checklist.failed_call("servicenow.login", title, error)
+        return None
+    result = _result(answer)
+    name = str(result.get("user_name") or "a user whose name is not told")
+    checklist.ok("servicenow.login", title, f"logged in as {name}", user=name)
+    _check_rates(checklist, answer)
+    return str(result.get("user_sys_id") or "")
+
+
+def deny_endpoints(checklist: Checklist) -> None:
+    checklist.fail(
+        "servicenow.endpoint_acl",
+        "ServiceNow REST access",
+        "the login is good, but an endpoint ACL keeps this user off the REST interface",
+        "Give the integration user the role snc_platform_rest_api_access (or deactivate the REST "
+        "endpoint ACLs under System Web Services > REST API access policies).",
+    )
+
+
+def _check_rates(checklist: Checklist, answer: requests.Response) -> None:
+    title = "ServiceNow rate rule"
+    limit = answer.headers.get("X-RateLimit-Limit", "")
+    if not limit.isdecimal():
+        checklist.ok("servicenow.rate", title, "no hourly limit applies to this user")
+    elif int(limit) < _TIGHT_RATE:
+        checklist.warn(
+            "servicenow.rate",
+            title,
+            f"a rate rule allows {limit} requests an hour: a sync will wait for the next hour",
+            "Raise the limit for the integration user under System Web Services > Rate Limit "
+            "Rules.",
+            limit=int(limit),
+        )
+    else:
+        checklist.ok("servicenow.rate", title, f"{limit} requests an hour", limit=int(limit))
+
+
+def check_roles(checklist: Checklist, client: ServiceNowClient, user_id: str) -> None:
+    """A fact for the administrator; what the roles allow is told table by table."""
+    title = "ServiceNow roles"
+    names: list[str] = []
+    try:
+        if user_id:
+            query = Query().where("user", "=", user_id)
+            for page in client.rows("sys_user_has_role", query=query, fields=("role.name",)):
+                names += [row.get("role.name", "") for row in page]
+    except NsnError:
+        names = []
+    known = sorted({name for name in names if name})
+    if known:
+        checklist.ok("servicenow.roles", title, ", ".join(known), count=len(known))
+    else:
+        checklist.unverified(
+            "servicenow.roles", title, "this user cannot read its own roles",
+            "Compare the user's roles with docs/connect-servicenow.md.",
+        )  # fmt: skip
+
+
+def check_user(checklist: Checklist, client: ServiceNowClient, user_id: str) -> None:
+    """The user's zone and language decide how dates and amounts are read (7.7)."""
+    title = "ServiceNow time zone"
+    fields = ("user_name", "time_zone", "preferred_language", "country")
+    try:
+        row = client.table_get("sys_user", user_id, fields) if user_id else None
+    except NsnError:
+        row = None
+    if row is None or "time_zone" not in row:
+        checklist.unverified(
+            "servicenow.time_zone", title, "this user cannot read its own record",
+            "Make sure that the integration user's time zone is GMT and its locale en_US.",
+        )  # fmt: skip
+        return
+    zone, language = row["time_zone"], row.get("preferred_language", "")
+    if zone not in _UTC_ZONES:
+        words = f"the integration user's time zone is {zone or 'the system default'}"
+        checklist.warn(
+            "servicenow.time_zone",
+            title,
+            f"{words}: date-time conditions may be read in it",
+            "Set the integration user's time zone to GMT.",
+            time_zone=zone,
+        )
+    else:
+        checklist.ok(
+            "servicenow.time_zone", title, f"{zone}, language {language or 'system default'}",
+            time_zone=zone, language=language,
+        )  # fmt: skip
+
+
+def _result(answer: requests.Response) -> dict[str, object]:
+    try:
+        result = answer.json().get("result")
+    except (ValueError, AttributeError):
+        return {}
+    return result if isinstance(result, dict) else {}

@@ -1,0 +1,68 @@
+"""A sync that is killed in the middle of its writes, and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from nsn_pipeline.sandbox.servicenow.options import RequestInfo
+from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open
+from nsn_pipeline_tests.end_to_end.test_sync import comparable, written
+from nsn_pipeline_tests.support.project import environment, project_copy
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*AssetExecutionContext.run_id:DeprecationWarning"),
+]
+
+DAYS = ("2026-03-06", "2026-03-07")
+TABLES = ("proc_po", "proc_po_item", "sn_apo_invoice", "sn_apo_invoice_line",
+          "u_netsuite_gl_posting")  # fmt: skip
+WRITES_BEFORE_THE_KILL = 25
+
+
+def test_a_killed_sync_started_again_leaves_every_document_once_and_whole(
+    opened: Open, first_sync: FirstSync, tmp_path: Path
+) -> None:
+    amid = threading.Event()
+    lines = Counter()
+
+    def watch(request: RequestInfo) -> None:
+        if request.method == "POST" and request.path.endswith("/sn_apo_invoice_line"):
+            lines["written"] += 1
+            if lines["written"] == WRITES_BEFORE_THE_KILL:
+                amid.set()
+
+    company = opened(servicenow={"fault_hook": watch, "record_latency_s": 0.02})
+    command = [sys.executable, "-m", "nsn_pipeline.cli", "sync", "--from", DAYS[0], "--to", DAYS[1]]
+    child = subprocess.Popen(
+        command,
+        cwd=project_copy(tmp_path / "project"),
+        env=environment(company.home),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert amid.wait(60)
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        assert child.wait(30) == -signal.SIGKILL
+    cut_short = len(written(company.home, "sn_apo_invoice_line"))
+    outcome = company.sync(date.fromisoformat(DAYS[0]), date.fromisoformat(DAYS[1]))
+    assert outcome.success, outcome.errors
+    assert 0 < cut_short < len(written(company.home, "sn_apo_invoice_line"))
+    for table in TABLES:  # `written` also proves that no key is there twice
+        whole = {k: comparable(r) for k, r in written(first_sync.home, table).items()}
+        found = {k: comparable(r) for k, r in written(company.home, table).items()}
+        documents = {key.partition("-")[0] for key in found}
+        assert found == {k: r for k, r in whole.items() if k.partition("-")[0] in documents}, table
+    figures = first_sync.outcome.by_day["conformed/invoices"]
+    accepted = sum(figures[day]["accepted"] for day in DAYS)
+    assert len(written(company.home, "sn_apo_invoice")) == accepted
