@@ -41,6 +41,9 @@ def _command(function: Callable[P, int]) -> Callable[P, None]:
             code = COULD_NOT_RUN
         except KeyboardInterrupt:
             code = 130
+        except Exception:  # noqa: BLE001 - a crash must not look like "done, with rejections"
+            Console(stderr=True).print_exception()
+            code = COULD_NOT_RUN
         sys.exit(code)
 
     return run
@@ -153,6 +156,16 @@ def sandbox(netsuite_port: int, servicenow_port: int, **options: Any) -> int:
         netsuite_port=netsuite_port,
         servicenow_port=servicenow_port,
     )
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@_command
+def doctor(as_json: bool) -> int:
+    """Check both systems, Redis and the settings, without writing; say what to do about each."""
+    from nsn_pipeline.commands.doctor import run_doctor
+
+    return run_doctor(Console(), as_json=as_json)
 
 
 @main.group()

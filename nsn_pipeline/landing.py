@@ -15,7 +15,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nsn_pipeline.errors import PermanentError
+
 SNAPSHOT = "snapshot"
+
+
+class StaleInputError(PermanentError):
+    """A file another run wrote: carrying on from it could write old data over newer."""
+
+    def __init__(self, asset: str, partition: str | None) -> None:
+        super().__init__(
+            f"{asset} {partition or ''} was not written by this run: a replay reads NetSuite anew. "
+            "Run the whole day (job daily_sync, or select everything upstream as well)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +84,15 @@ class Landing:
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
         return self.write(asset, partition, [table], schema=table.schema, tags=tags)
 
-    def read(self, asset: Sequence[str], partition: str | None) -> pd.DataFrame:
-        """An arrow-backed frame. Raises FileNotFoundError when the partition was never landed."""
+    def read(
+        self, asset: Sequence[str], partition: str | None, *, run_id: str | None = None
+    ) -> pd.DataFrame:
+        """An arrow-backed frame. Raises FileNotFoundError when the partition was never landed.
+
+        With `run_id`, raises StaleInputError unless that run wrote the file.
+        """
+        if run_id is not None and self.tags(asset, partition).get("run_id") != run_id:
+            raise StaleInputError("/".join(asset), partition)
         table = pq.ParquetFile(self.path(asset, partition)).read()
         return table.to_pandas(types_mapper=pd.ArrowDtype)
 

@@ -359,12 +359,14 @@ def _check_order(
             f"{source.table}: a row without its key column {error}", where=_WHERE
         ) from None
     sequence = keys if after is None else [after, *keys]
+    # A row that comes twice in a row is passed on, to be judged with its document; what must not
+    # happen is a key that falls, or a page that ends where it began.
     try:
         numbers = [tuple(int(part) for part in parts) for parts in sequence]
     except ValueError:  # text keys sort by NetSuite's own collation: only repeats can be seen
-        advancing = len(set(sequence)) == len(sequence)
+        advancing = len(set(keys)) == len(keys) and keys[-1] != after
     else:
-        advancing = all(a < b for a, b in pairwise(numbers))
+        advancing = all(a <= b for a, b in pairwise(numbers)) and keys[-1] != after
     if not advancing:
         raise UnexpectedResponseError(
             f"{source.table}: keys ({', '.join(key)}) repeat or do not rise, so paging by them "

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from dotenv import load_dotenv
+
 from nsn_pipeline.errors import ConfigurationError
 
 INSTANCE_FILE = "dagster.yaml"
@@ -18,6 +20,8 @@ def enter_project() -> Path:
     for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
         if (folder / INSTANCE_FILE).is_file() and (folder / "workspace.yaml").is_file():
             os.chdir(folder)
+            # Dagster reads the same file: a command must not see another account than the UI.
+            load_dotenv(folder / ".env", override=False)
             if not os.environ.get("DAGSTER_HOME"):
                 os.environ["DAGSTER_HOME"] = str(folder)
             os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")

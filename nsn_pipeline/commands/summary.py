@@ -5,7 +5,7 @@ or runs brought it; created and updated come from the load steps of the runs.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -146,14 +146,16 @@ def summarize(
         kind = TypeSummary(names.record_type)
         parts = _parts(profile.targets[names.record_type])
         records: Counter[str] = Counter()
-        for day, documents in _documents(landing, names, days):
+        for day, documents in _documents(landing, names, days, summary.runs):
             _count(kind, day, documents)
             ids = set(values_of(documents, "document_id"))
             _read_problems(landing, names, day, ids, summary, missing)
             _count_records(landing, names, day, documents, records)
         if kind.counted.read:
             kind.tables = [
-                _table_counts(part.table, records[name], outcomes) for name, part in parts.items()
+                _table_counts(part.table, records[name], outcomes)
+                for name, part in parts.items()
+                if any(f"servicenow/{part.table}" in outcome.totals for outcome in outcomes)
             ]
         summary.types.append(kind)
     summary.missing = sorted(
@@ -183,16 +185,16 @@ def _decimals(landing: Landing) -> dict[str, int]:
 
 
 def _documents(
-    landing: Landing, names: Conformed, days: Sequence[str]
+    landing: Landing, names: Conformed, days: Sequence[str], run_ids: Collection[str]
 ) -> Iterator[tuple[str | None, pd.DataFrame]]:
     """Each document once. The newest day wins: it judged the document as it was last."""
     seen: set[str] = set()
     partitions: Sequence[str | None] = [None] if names.unpartitioned else sorted(days, reverse=True)
     for day in partitions:
-        try:
-            documents = landing.read(names.path("documents"), day)
-        except FileNotFoundError:
-            continue  # this day's run failed before its gate; the errors say why
+        path = names.path("documents")
+        if landing.tags(path, day).get("run_id") not in run_ids:
+            continue  # not judged by these runs: not selected, or a step before it failed
+        documents = landing.read(path, day)
         fresh = rows_with(documents, "document_id", seen, inside=False)
         seen.update(values_of(fresh, "document_id"))
         yield day, fresh
@@ -286,7 +288,7 @@ def _text(value: object) -> str:
 
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        return f"{value.normalize():f}"
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

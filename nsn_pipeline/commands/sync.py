@@ -3,7 +3,8 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from rich.console import Console
@@ -41,7 +42,7 @@ def run_sync(console: Console, request: SyncRequest) -> Summary:
     # Imported here: it reads the settings, and a command must be able to set them up first.
     from nsn_pipeline.definitions import defs
 
-    _check_range(request, settings.project.start_date)
+    _check_range(request, settings.project.start_date, settings.project.timezone)
     job = defs.resolve_job_def(DAILY_SYNC)
     selection = _selection(defs, load_profile(settings.project.profile), request.only)
     outcomes: list[RunOutcome] = []
@@ -61,9 +62,13 @@ def run_sync(console: Console, request: SyncRequest) -> Summary:
     return summary
 
 
-def _check_range(request: SyncRequest, start_date: date) -> None:
+def _check_range(request: SyncRequest, start_date: date, timezone: str) -> None:
     if request.last < request.first:
         msg = f"--to {request.last} is before --from {request.first}"
+        raise ConfigurationError(msg)
+    today = datetime.now(ZoneInfo(timezone)).date()
+    if request.last > today:
+        msg = f"--to {request.last} is after today, {today} in {timezone}"
         raise ConfigurationError(msg)
     if request.first < start_date:
         msg = (
@@ -84,5 +89,7 @@ def _selection(
     if not only:
         return None
     keys = [key for record_type in only for key in load_keys(profile.targets[record_type])]
-    selection = dg.AssetSelection.assets(*keys).upstream()
+    # A step that writes two assets runs whole, so what its other asset needs comes along.
+    needed = dg.AssetSelection.assets(*keys).upstream().required_multi_asset_neighbors()
+    selection = needed.upstream().required_multi_asset_neighbors()
     return sorted(selection.resolve(defs.resolve_asset_graph()))

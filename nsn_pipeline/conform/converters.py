@@ -110,7 +110,8 @@ def _date(task: Task, column: TargetColumn) -> pa.Array:
 def _datetime(task: Task, column: TargetColumn) -> pa.Array:
     values = task.rows[column.source]
     if pa.types.is_date(values.type):
-        return pc.binary_join_element_wise(values.cast(pa.string()), "00:00:00", " ")
+        # Noon UTC: midnight would show as the day before to everyone west of Greenwich.
+        return pc.binary_join_element_wise(values.cast(pa.string()), "12:00:00", " ")
     seconds = values.cast(pa.timestamp("s", tz="UTC"), safe=False)
     return pc.strftime(seconds, format="%Y-%m-%d %H:%M:%S")
 

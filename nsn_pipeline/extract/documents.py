@@ -6,7 +6,7 @@ only write it twice.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -82,6 +82,11 @@ PRIMARY_BOOK = "1"  # as NetSuite numbers it
 BOOK_COLUMN = "tal.accountingbook"
 
 
+REREADS = 3  # a document that changes more often while it is read is left to the next poll
+
+Complete = Callable[[pa.Table, Sequence[str]], pa.Table]
+
+
 @dataclass(frozen=True, slots=True)
 class Touched:
     """The transactions of a window by day; `moved_on` changed again after its end."""
@@ -121,6 +126,46 @@ class Reader:
                 moved_on += 1
         return Touched({day: tuple(ids) for day, ids in by_day.items()}, latest, moved_on)
 
+    def documents(
+        self,
+        record: RecordType,
+        ids: Sequence[str],
+        changed_at: Mapping[str, datetime],
+        day: str,
+        *,
+        complete: Complete | None = None,
+    ) -> tuple[pa.Table, pa.Table]:
+        """Headers and lines that belong together; `complete` adds columns to the lines.
+
+        Headers are read last, so a header newer than the stamp it was found by gives away a
+        document that was edited meanwhile: it is read again, so that no old line stands under a new
+        header.
+        """
+        known = dict(changed_at)
+        headers, lines = self._documents(record, ids, known, day, complete)
+        for _ in range(REREADS):
+            torn = _newer(headers, known)
+            if not torn:
+                break
+            known |= torn
+            again = self._documents(record, list(torn), known, day, complete)
+            headers = pa.concat_tables([_without(headers, "internal_id", torn), again[0]])
+            lines = pa.concat_tables([_without(lines, "document_id", torn), again[1]])
+        return headers, lines
+
+    def _documents(
+        self,
+        record: RecordType,
+        ids: Sequence[str],
+        changed_at: Mapping[str, datetime],
+        day: str,
+        complete: Complete | None,
+    ) -> tuple[pa.Table, pa.Table]:
+        lines = self.lines(record, ids)
+        if complete is not None:
+            lines = complete(lines, ids)
+        return self.headers(record, ids, changed_at, day), lines
+
     def headers(
         self, record: RecordType, ids: Sequence[str], changed_at: Mapping[str, datetime], day: str
     ) -> pa.Table:
@@ -139,6 +184,10 @@ class Reader:
         """GL rows of the primary accounting book; other books repeat every amount."""
         table = self._of_primary_book(record.header, ids)
         return mark_change(table, "document_id", changed_at, day)
+
+    def with_accounts_and_orders(self, lines: pa.Table, ids: Sequence[str]) -> pa.Table:
+        """Bill lines with the account each posted to and the order each bills."""
+        return self.with_order_links(self.with_posting_accounts(lines, ids), ids)
 
     def with_posting_accounts(self, lines: pa.Table, ids: Sequence[str]) -> pa.Table:
         """Bill lines with the GL account they posted to; empty while a bill is not posting."""
@@ -224,6 +273,22 @@ class Reader:
     ) -> pa.Table:
         pages = self.client.rows_in(source, column, ids, where=where, params=params) if ids else ()
         return canonical_pages(pages, source)
+
+
+def _newer(headers: pa.Table, known: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Documents whose header changed after the stamp they are known by, with the new stamp."""
+    ids = headers.column("internal_id").to_pylist()
+    stamps = headers.column("modified_at").to_pylist()
+    return {
+        identifier: stamp
+        for identifier, stamp in zip(ids, stamps, strict=True)
+        if stamp is not None and identifier in known and stamp > known[identifier]
+    }
+
+
+def _without(table: pa.Table, column: str, ids: Collection[str]) -> pa.Table:
+    keep = [identifier not in ids for identifier in table.column(column).to_pylist()]
+    return table.filter(pa.array(keep, pa.bool_()))
 
 
 def canonical_pages(pages: Iterable[list[dict[str, str]]], source: Source) -> pa.Table:

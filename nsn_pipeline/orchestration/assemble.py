@@ -7,7 +7,7 @@ import dagster as dg
 from nsn_pipeline.orchestration.assets.conformed import conformed_assets
 from nsn_pipeline.orchestration.assets.mapping import mapping_assets
 from nsn_pipeline.orchestration.assets.netsuite import netsuite_assets
-from nsn_pipeline.orchestration.assets.servicenow import servicenow_assets
+from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day, servicenow_assets
 from nsn_pipeline.orchestration.assets.servicenow_reference import reference_assets
 from nsn_pipeline.orchestration.jobs import daily_sync_job, dimension_sync_job, poll_schedule
 from nsn_pipeline.orchestration.partitions import daily_partitions
@@ -32,7 +32,7 @@ def build_definitions(project: ProjectSettings) -> dg.Definitions:
             *servicenow_assets(daily, profile),
         ],
         jobs=[daily_sync_job(), dimension_sync_job()],
-        schedules=[poll_schedule(project, daily)],
+        schedules=[poll_schedule(project, daily, loaded_by_day(profile))],
         resources={"systems": SystemsResource()},
         # A 15-step run takes 6 s in process, 45 s with a process per step (docs/facts/dagster.md 3)
         executor=dg.in_process_executor,

@@ -2,22 +2,28 @@
 tenant.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition,
 )
 
-from nsn_pipeline.extract.window import days_touched
+from nsn_pipeline.extract.window import Window, days_touched
 from nsn_pipeline.settings import ProjectSettings
 
 # A forced failure cannot prove that the old worker is gone, so loads are safe to repeat; without
 # this limit a run whose host died would stay started for ever (docs/facts/dagster.md 7).
 MAX_RUNTIME_S = 4 * 60 * 60
+JOB_TAGS = {
+    "dagster/max_runtime": str(MAX_RUNTIME_S),
+    # A retry reads NetSuite anew: steps refuse what another run extracted or judged.
+    "dagster/retry_strategy": "ALL_STEPS",
+}
 DAILY_SYNC = "daily_sync"
 DIMENSION_SYNC = "dimension_sync"
+CATCH_UP_DAYS = 14  # how long an outage may last before a person has to backfill
 
 
 def daily_sync_job() -> UnresolvedAssetJobDefinition:
@@ -29,7 +35,7 @@ def daily_sync_job() -> UnresolvedAssetJobDefinition:
             "Extract a day of NetSuite changes, validate every GL account and cost center against "
             "ServiceNow, and load what is valid. Backfill any range of days: it is safe to repeat."
         ),
-        tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
+        tags=JOB_TAGS,
     )
 
 
@@ -45,14 +51,21 @@ def dimension_sync_job() -> UnresolvedAssetJobDefinition:
             ["netsuite", "currencies"],
         ),
         description="Re-read GL accounts and cost centers on both sides and show what is unmapped.",
-        tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
+        tags=JOB_TAGS,
     )
 
 
 def poll_schedule(
-    project: ProjectSettings, daily: dg.DailyPartitionsDefinition
+    project: ProjectSettings,
+    daily: dg.DailyPartitionsDefinition,
+    loaded: Sequence[dg.AssetKey],
 ) -> dg.ScheduleDefinition:
-    """Ask for every day that `now - NSN_OVERLAP` to now touches. No watermark can move wrongly."""
+    """Ask for each day that `now - NSN_OVERLAP` to now touches, and for days not read to the end.
+
+    Dagster does not make up for ticks missed while it was down, so each tick also asks for a day of
+    the last `CATCH_UP_DAYS` that no successful run has read since it was over. `loaded` are the
+    assets whose materialisation says that a day went through. No watermark can move wrongly.
+    """
 
     @dg.schedule(
         name="poll_netsuite",
@@ -68,8 +81,64 @@ def poll_schedule(
     def poll_netsuite(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         tick: datetime = context.scheduled_execution_time
         known = set(daily.get_partition_keys(current_time=tick))
-        for day in days_touched(tick - project.overlap, tick, project.timezone):
-            if day in known:
-                yield dg.RunRequest(run_key=f"{tick.isoformat()}:{day}", partition_key=day)
+        touched = days_touched(tick - project.overlap, tick, project.timezone)
+        unread = unread_days(context.instance, project, tick, loaded)
+        for day in sorted({*touched, *unread} & known):
+            yield dg.RunRequest(run_key=f"{tick.isoformat()}:{day}", partition_key=day)
 
     return poll_netsuite
+
+
+def unread_days(
+    instance: dg.DagsterInstance,
+    project: ProjectSettings,
+    now: datetime,
+    loaded: Sequence[dg.AssetKey],
+) -> list[str]:
+    """Past days that were polled, or lie after one that was, and not read since they were over.
+
+    A day is over `NSN_OVERLAP` after its midnight. Days before the first that was ever read are
+    left alone: when a history begins is a person's decision.
+    """
+    days = days_touched(now - timedelta(days=CATCH_UP_DAYS), now, project.timezone)
+    read_at = {day: _read_at(instance, day, loaded) for day in days}
+    first = next((day for day in days if read_at[day] is not None), None)
+    if first is None:
+        return []
+    waiting = _waiting_days(instance)
+    unread: list[str] = []
+    for day in days[days.index(first) :]:
+        over = Window.over([day], project.timezone).end + project.overlap
+        at = read_at[day]
+        if over <= now and day not in waiting and (at is None or at < over):
+            unread.append(day)
+    return unread
+
+
+def _read_at(
+    instance: dg.DagsterInstance, day: str, loaded: Sequence[dg.AssetKey]
+) -> datetime | None:
+    """When the oldest of the runs that loaded a day last began; None when a load is missing."""
+    begun: list[float] = []
+    for key in loaded:
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day])
+        records = instance.fetch_materializations(wanted, limit=1).records
+        if not records:
+            return None
+        run = instance.get_run_record_by_id(records[0].run_id)
+        begun.append(run.start_time if run and run.start_time else 0.0)
+    return datetime.fromtimestamp(min(begun), UTC)
+
+
+def _waiting_days(instance: dg.DagsterInstance) -> set[str]:
+    """Days a run is already queued or under way for."""
+    unfinished = dg.RunsFilter(
+        job_name=DAILY_SYNC,
+        statuses=[
+            dg.DagsterRunStatus.QUEUED,
+            dg.DagsterRunStatus.NOT_STARTED,
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+        ],
+    )
+    return {run.tags.get("dagster/partition", "") for run in instance.get_runs(unfinished)}

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from nsn_pipeline.amounts import amount_text
 from nsn_pipeline.frames import records_of
+from nsn_pipeline.profiles.model import Target
 
 TOTALS_LABEL = "run_totals"
 TABLE_ROWS = 200  # rows of failing documents shown in a check; the rest are in the landing file
@@ -123,6 +124,23 @@ def column_schema(fields: Iterable[pa.Field], descriptions: Mapping[str, str]) -
         [
             dg.TableColumn(f.name, type=str(f.type), description=descriptions.get(f.name))
             for f in fields
+        ]
+    )
+
+
+def text_columns(names: Iterable[str]) -> dg.TableSchema:
+    """The column schema of a file that holds text only."""
+    return dg.TableSchema([dg.TableColumn(name, type="string") for name in names])
+
+
+def target_columns(target: Target) -> dg.TableSchema:
+    """A ServiceNow table's columns as the profile fills them."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.column, type=str(column.converter), description=f"from {column.source}"
+            )
+            for column in target.columns
         ]
     )
 

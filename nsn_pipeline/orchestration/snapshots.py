@@ -27,6 +27,14 @@ class Snapshots:
         self.reference = cache(self._reference)
         self.crosswalk = cache(self._crosswalk)
 
+    def base_currency(self) -> str:
+        """The one base currency of an account without subsidiaries; "" where there are several."""
+        if len(self.netsuite("subsidiaries")):
+            return ""
+        rows = records_of(self.netsuite("currencies"), ("symbol", "is_base"))
+        found = [row["symbol"] for row in rows if row["is_base"]]
+        return found[0] if len(found) == 1 else ""
+
     def decimals(self) -> dict[str, int]:
         """Decimals per currency code."""
         rows = records_of(self.netsuite("currencies"), ("symbol", "precision"))

@@ -37,6 +37,7 @@ LOOKUPS: dict[str, Source] = {
             Column("symbol", "c.symbol", optional=False),
             Column("name", "c.name"),
             Column("precision", "c.currencyprecision", Kind.INTEGER),
+            Column("is_base", "c.isbasecurrency", Kind.FLAG),
             Column("is_inactive", "c.isinactive", Kind.FLAG),
         ),
         key=("c.id",),

@@ -36,6 +36,7 @@ _LOCK_PATIENCE_S = (
 )
 _POLL_S = 0.1
 _GRACE_S = 3
+_BACKLOG = 128
 _KEEP_ALIVE_S = 75
 
 
@@ -167,18 +168,26 @@ def _last_ports(place: Home) -> list[int]:
 
 @contextmanager
 def _listen(port: int, last: int) -> Iterator[socket.socket]:
+    try:
+        listener = _bound(port or last)
+    except OSError as error:
+        if port:
+            raise OSError(error.errno, f"port {port} is not free: {error.strerror}") from error
+        listener = _bound(0)  # someone else has the last one by now
+    with listener:
+        yield listener
+
+
+def _bound(port: int) -> socket.socket:
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port or last))
-        except OSError as error:
-            if port:
-                raise OSError(error.errno, f"port {port} is not free: {error.strerror}") from error
-            listener.bind((HOST, 0))  # someone else has the last one by now
-        yield listener
-    finally:
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)  # only now is it certain that nobody else has the port
+    except OSError:
         listener.close()
+        raise
+    return listener
 
 
 @contextmanager

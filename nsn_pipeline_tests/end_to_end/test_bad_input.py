@@ -12,10 +12,7 @@ from nsn_pipeline.sandbox.data.generator import generate
 from nsn_pipeline.sandbox.netsuite.store import Store
 from nsn_pipeline_tests.support.company import Company, company
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*AssetExecutionContext.run_id:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 DAY = "2026-03-05"
 STAMP = f"{DAY} 15:00:00"

@@ -25,7 +25,6 @@ DATED = {"transaction": "lastmodifieddate", "transactionline": "linelastmodified
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not DATA.is_dir(), reason="the council's ledger is not on this machine"),
-    pytest.mark.filterwarnings("ignore:.*AssetExecutionContext.run_id:DeprecationWarning"),
 ]
 
 Row = dict[str, str]

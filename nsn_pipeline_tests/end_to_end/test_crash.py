@@ -16,10 +16,7 @@ from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open
 from nsn_pipeline_tests.end_to_end.test_sync import comparable, written
 from nsn_pipeline_tests.support.project import environment, project_copy
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*AssetExecutionContext.run_id:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 DAYS = ("2026-03-06", "2026-03-07")
 TABLES = ("proc_po", "proc_po_item", "sn_apo_invoice", "sn_apo_invoice_line",

@@ -27,10 +27,7 @@ from nsn_pipeline_tests.support.company import (
     servicenow_rows,
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:.*AssetExecutionContext.run_id:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 DOCUMENTS = "('VendBill', 'VendCred')"
 POSTING_TYPES = "('VendBill', 'VendCred', 'VendPymt', 'Journal')"

@@ -7,7 +7,7 @@ written to ServiceNow here.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +16,9 @@ import dagster as dg
 import pandas as pd
 
 from nsn_pipeline.conform.conform import conform
-from nsn_pipeline.conform.outcome import Context, Documents, Outcome
+from nsn_pipeline.conform.outcome import SKIPPED, Context, Documents, Outcome
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.frames import records_of
+from nsn_pipeline.frames import records_of, rows_with, values_of
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration import checks
 from nsn_pipeline.orchestration.assets import mapping, netsuite, servicenow_reference
@@ -26,6 +26,7 @@ from nsn_pipeline.orchestration.reporting import (
     report_checks,
     report_partition,
     report_totals,
+    target_columns,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.orchestration.snapshots import Snapshots
@@ -85,11 +86,14 @@ def conformed_assets(
 
 
 def read_accepted(
-    landing: Landing, names: Conformed, day: str | None
+    landing: Landing, names: Conformed, day: str | None, run_id: str
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """What a day's gate let through. Raises FileNotFoundError when the day was never conformed."""
-    lines = landing.read(names.path("lines"), day) if names.has_lines else None
-    return landing.read(names.path("headers"), day), lines
+    """What a day's gate let through in this run.
+
+    Raises StaleInputError when it was another run: a payload that was judged earlier is never sent.
+    """
+    lines = landing.read(names.path("lines"), day, run_id=run_id) if names.has_lines else None
+    return landing.read(names.path("headers"), day, run_id=run_id), lines
 
 
 @dataclass(slots=True)
@@ -126,6 +130,9 @@ def _conformed(
                 kinds={"pandera", "parquet"},
                 owners=OWNERS,
                 description=_description(profile, names),
+                metadata={
+                    "dagster/column_schema": target_columns(profile.targets[names.record_type])
+                },
             )
         ],
         check_specs=checks.specs(names.record_type, asset_key, partitions),
@@ -137,7 +144,7 @@ def _conformed(
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
         results: dict[str | None, list[checks.CheckFigures]] = {}
         totals = _Totals()
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             snapshots = Snapshots(connections)
             for day in days:
                 documents = _read(connections, snapshots, names, day)
@@ -184,15 +191,15 @@ def _read(
 ) -> Documents:
     if names.unpartitioned:
         return Documents(snapshots.netsuite(names.headers))
-    landing = connections.landing
-    lines = landing.read(("netsuite", names.lines), day) if names.lines else None
-    return Documents(landing.read(("netsuite", names.headers), day), lines)
+    landing, run_id = connections.landing, connections.run_id
+    lines = landing.read(("netsuite", names.lines), day, run_id=run_id) if names.lines else None
+    return Documents(landing.read(("netsuite", names.headers), day, run_id=run_id), lines)
 
 
 def _context(
     connections: Connections, snapshots: Snapshots, names: Conformed, day: str | None
 ) -> Context:
-    vendors, vendor_names = _suppliers(connections.landing, names, day)
+    vendors, vendor_names = _suppliers(connections, names, day)
     return Context(
         accounts=snapshots.netsuite("gl_accounts"),
         departments=snapshots.netsuite("departments"),
@@ -203,17 +210,18 @@ def _context(
         cc_crosswalk=snapshots.crosswalk("cost_center"),
         vendors=vendors,
         netsuite_ui=connections.netsuite_ui,
-        base_currency=connections.settings.project.base_currency,
+        base_currency=connections.settings.project.base_currency or snapshots.base_currency(),
     )
 
 
 def _suppliers(
-    landing: Landing, names: Conformed, day: str | None
+    connections: Connections, names: Conformed, day: str | None
 ) -> tuple[frozenset[str], dict[str, str]]:
     """The vendors this partition may refer to, and the names people know them by."""
     if names.unpartitioned or names.record_type == "vendor":
         return frozenset(), {}
-    documents = landing.read(CONFORMED["vendor"].path("documents"), day)
+    path = CONFORMED["vendor"].path("documents")
+    documents = connections.landing.read(path, day, run_id=connections.run_id)
     rows = records_of(documents, ("document_id", "status", "vendor"))
     accepted = frozenset(row["document_id"] for row in rows if row["status"] != "rejected")
     return accepted, {row["document_id"]: row["vendor"] or "" for row in rows}
@@ -243,11 +251,13 @@ def _record(connections: Connections, names: Conformed, day: str | None, outcome
         if problem["reference"]:
             references.setdefault(document_id, set()).add(problem["reference"])
     rejected = set(outcome.rejected_ids)
+    skipped = rows_with(outcome.documents, "status", {SKIPPED})
+    nothing_to_write = set(values_of(skipped, "document_id"))
     connections.job_state.record(
         DocumentState(
             record_type=names.record_type,
             document_id=document_id,
-            status=Status.REJECTED if document_id in rejected else Status.PENDING,
+            status=_status(document_id, rejected, nothing_to_write),
             partition=day or "",
             run_id=connections.run_id,
             updated_at=now,
@@ -256,6 +266,14 @@ def _record(connections: Connections, names: Conformed, day: str | None, outcome
         )
         for document_id in [*outcome.accepted_ids, *outcome.rejected_ids]
     )
+
+
+def _status(
+    document_id: str, rejected: Collection[str], nothing_to_write: Collection[str]
+) -> Status:
+    if document_id in rejected:
+        return Status.REJECTED
+    return Status.LOADED if document_id in nothing_to_write else Status.PENDING
 
 
 def _metadata(outcome: Outcome) -> dict[str, dg.MetadataValue]:

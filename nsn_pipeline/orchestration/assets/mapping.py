@@ -12,7 +12,7 @@ import pyarrow as pa
 from nsn_pipeline.conform.crosswalk import Crosswalk
 from nsn_pipeline.frames import records_of, rows_with, values_of
 from nsn_pipeline.orchestration.assets import netsuite, servicenow_reference
-from nsn_pipeline.orchestration.reporting import CheckFigures, report_checks
+from nsn_pipeline.orchestration.reporting import CheckFigures, report_checks, text_columns
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.orchestration.snapshots import (
     DIMENSION_ASSETS,
@@ -23,6 +23,9 @@ from nsn_pipeline.profiles.model import Profile
 
 GROUP = "mapping"
 SHOWN = 200
+COVERAGE_COLUMNS = (
+    "internal_id", "subsidiary_id", "code", "name", "method", "target_code", "sys_id", "reason",
+)  # fmt: skip
 
 
 def key(kind: str) -> dg.AssetKey:
@@ -52,6 +55,7 @@ def _mapping(profile: Profile, kind: str) -> dg.AssetsDefinition:
                     f"From NetSuite {DIMENSION_ASSETS[kind]} to `{table}`: override in "
                     f"`mappings/{REFERENCE_ASSETS[kind]}.csv`, else exact code match, else nothing."
                 ),
+                metadata={"dagster/column_schema": text_columns(COVERAGE_COLUMNS)},
             )
         ],
         check_specs=[
@@ -68,12 +72,15 @@ def _mapping(profile: Profile, kind: str) -> dg.AssetsDefinition:
     def crosswalk(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             built = Snapshots(connections).crosswalk(kind)
             coverage = built.coverage(datetime.now(UTC).date())
             frame = coverage.astype(pd.ArrowDtype(pa.string()))
             connections.landing.write_frame(
-                ("mapping", REFERENCE_ASSETS[kind]), None, frame, tags={"run_id": context.run_id}
+                ("mapping", REFERENCE_ASSETS[kind]),
+                None,
+                frame,
+                tags={"run_id": context.run.run_id},
             )
         methods = Counter(values_of(coverage, "method"))
         yield dg.MaterializeResult(

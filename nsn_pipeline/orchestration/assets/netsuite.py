@@ -91,14 +91,14 @@ def _snapshot(name: str, source: Source) -> dg.AssetsDefinition:
     def snapshot(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> dg.MaterializeResult[Any]:
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             table = read_snapshot(connections, name)
             connections.landing.write(
                 ("netsuite", name),
                 None,
                 [table],
                 schema=table.schema,
-                tags={"run_id": context.run_id},
+                tags={"run_id": context.run.run_id},
             )
             return dg.MaterializeResult(
                 metadata={"dagster/row_count": table.num_rows, **_call_figures(connections)}
@@ -140,16 +140,19 @@ def _vendor_bills(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=False)
             rows = 0
             for day in window.days:
                 ids = touched.ids(day)
-                lines = reader.lines(record, ids)
-                lines = reader.with_posting_accounts(lines, ids)
-                lines = reader.with_order_links(lines, ids)
-                headers = reader.headers(record, ids, touched.changed_at, day)
+                headers, lines = reader.documents(
+                    record,
+                    ids,
+                    touched.changed_at,
+                    day,
+                    complete=reader.with_accounts_and_orders,
+                )
                 rows += _land(context, connections, record.asset, day, headers)
                 _land(context, connections, "vendor_bill_lines", day, lines)
             _report(context, connections, record, rows=rows, moved_on=touched.moved_on)
@@ -171,17 +174,20 @@ def _purchase_orders(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=False)
             rows = 0
             for day in window.days:
                 changed = touched.ids(day)
-                billed = connections.landing.read(("netsuite", "vendor_bill_lines"), day)
+                billed = connections.landing.read(
+                    ("netsuite", "vendor_bill_lines"), day, run_id=context.run.run_id
+                )
                 ids = _union(changed, [po for po in values_of(billed, "po_id") if po])
-                headers = reader.headers(record, ids, _of(touched.changed_at, changed), day)
-                _land(context, connections, record.asset, day, headers)
-                _land(context, connections, "purchase_order_lines", day, reader.lines(record, ids))
+                stamps = _of(touched.changed_at, changed)
+                headers, lines = reader.documents(record, ids, stamps, day)
+                rows += _land(context, connections, record.asset, day, headers)
+                _land(context, connections, "purchase_order_lines", day, lines)
             _report(context, connections, record, rows=rows, moved_on=touched.moved_on)
         yield from _done(record.asset, "purchase_order_lines")
 
@@ -206,7 +212,7 @@ def _vendors(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.Asse
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             changed = _changed_vendors(connections, record, window)
             days = {
                 day: _union(
@@ -222,7 +228,9 @@ def _vendors(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.Asse
                 wanted_here = set(ids)
                 chosen = [v in wanted_here for v in table.column("internal_id").to_pylist()]
                 of_day = {v: s for v, s in changed.items() if window.day_of(s) == day}
-                rows = mark_change(table.filter(pa.array(chosen)), "internal_id", of_day, day)
+                rows = mark_change(
+                    table.filter(pa.array(chosen, pa.bool_())), "internal_id", of_day, day
+                )
                 _land(context, connections, record.asset, day, rows)
             _report(context, connections, record, rows=table.num_rows, moved_on=0)
         yield from _done(record.asset)
@@ -238,7 +246,8 @@ def _gl_postings(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.
             _spec(
                 record.asset,
                 record.header,
-                "GL rows (primary book) of every posting transaction changed on the day.",
+                "GL rows (primary book), changed on the day, of "
+                + ", ".join(record.transaction_types),
                 [],
             )
         ],
@@ -248,7 +257,7 @@ def _gl_postings(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=True)
             rows = 0
@@ -276,7 +285,7 @@ def _changed_vendors(
 def _named_vendors(connections: Connections, day: str) -> list[str]:
     named: list[str] = []
     for asset in ("vendor_bills", "purchase_orders", "gl_postings"):
-        frame = connections.landing.read(("netsuite", asset), day)
+        frame = connections.landing.read(("netsuite", asset), day, run_id=connections.run_id)
         named.extend(vendor for vendor in values_of(frame, "vendor_id") if vendor)
     return named
 
@@ -290,7 +299,7 @@ def _land(
 ) -> int:
     """Write one day's file and its figures; returns the number of rows."""
     connections.landing.write(
-        ("netsuite", name), day, [table], schema=table.schema, tags={"run_id": context.run_id}
+        ("netsuite", name), day, [table], schema=table.schema, tags={"run_id": context.run.run_id}
     )
     figures: dict[str, int] = {"dagster/row_count": table.num_rows}
     if "brought_by" in table.column_names:

@@ -6,7 +6,7 @@ few thousand documents in memory.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,14 +15,17 @@ import dagster as dg
 import pandas as pd
 
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow, load_documents
 from nsn_pipeline.orchestration.assets import conformed
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.reporting import (
+    TABLE_ROWS,
     CheckFigures,
     report_checks,
     report_partition,
     report_totals,
+    target_columns,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.profiles.model import Profile, Target
@@ -31,6 +34,7 @@ from nsn_pipeline.state.job_state import DocumentState, Status
 GROUP = "servicenow_load"
 GROUP_DOCUMENTS = 4_000  # documents loaded together; bounds memory, and is far above a batch
 WRITTEN_CHECK = "all_written"
+LINKS_CHECK = "links_complete"
 AFTER = {
     "purchase_order": ("vendor",),
     "vendor_bill": ("vendor", "purchase_order"),
@@ -47,6 +51,15 @@ def load_keys(target: Target) -> list[dg.AssetKey]:
     """The assets a target's documents land in: its table, and its lines' table."""
     lines = [table_key(target.lines.table)] if target.lines else []
     return [table_key(target.table), *lines]
+
+
+def loaded_by_day(profile: Profile) -> list[dg.AssetKey]:
+    """The partitioned tables of headers: a day is through when all of them are."""
+    return [
+        table_key(profile.targets[names.record_type].table)
+        for names in CONFORMED.values()
+        if not names.unpartitioned
+    ]
 
 
 def servicenow_assets(
@@ -69,6 +82,7 @@ class _Tally:
         default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
     )
     failures: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
+    unlinked: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
     calls: int = 0
 
 
@@ -96,7 +110,7 @@ def _load(
                 kinds={"servicenow"},
                 owners=OWNERS,
                 description=_description(target, asset_key),
-                metadata={"dagster/column_schema": _column_schema(target, asset_key)},
+                metadata={"dagster/column_schema": target_columns(_part(target, asset_key))},
             )
             for asset_key in keys
         ],
@@ -106,7 +120,16 @@ def _load(
                 asset=keys[0],
                 partitions_def=partitions,
                 description="Every accepted document is in ServiceNow, whole, or says why not.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                LINKS_CHECK,
+                asset=keys[0],
+                partitions_def=partitions,
+                description=(
+                    "No optional link was left empty because its record is not in ServiceNow yet "
+                    "(a bill's order, say). Backfill the day once it is."
+                ),
+            ),
         ],
         partitions_def=partitions,
     )
@@ -114,7 +137,7 @@ def _load(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             tally = _load_days(connections, target, names, days)
         for day in days:
             for asset_key in keys:
@@ -123,7 +146,9 @@ def _load(
             totals = _figures(tally.totals, asset_key)
             report_totals(context, asset_key, {**totals, "batch_calls": tally.calls})
         yield from (dg.MaterializeResult(asset_key=asset_key) for asset_key in keys)
-        checks = {day: [_written_check(tally, target, day)] for day in days}
+        checks = {
+            day: [_written_check(tally, target, day), _links_check(tally, day)] for day in days
+        }
         yield from report_checks(context, keys[0], checks)
 
     return load
@@ -136,16 +161,25 @@ def _load_days(
     resolver = connections.resolver()
     for group in _groups(connections, names, days):
         headers = pd.concat([headers for _, headers, _ in group])
-        # A vendor or a billed order may come with several days of the group: it is one record.
-        once = headers.drop_duplicates("_key")
+        # A vendor or a billed order may come with several days of the group: it is one record, as
+        # it was read last, and its lines are those of the same read.
+        once = headers.drop_duplicates("_key", keep="last")
         lines = None
         if names.has_lines:
             lines = pd.concat([part for _, _, part in group if part is not None])
-            lines = lines.drop_duplicates("_key")
+            lines = _of_same_day(lines, once)
         result = load_documents(connections.loader, target, once, lines, resolver=resolver)
         _count(tally, result, group)
         _record(connections, names.record_type, result, headers)
     return tally
+
+
+def _of_same_day(lines: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
+    chosen = records_of(headers, ("_document_id", "_day"))
+    days = {row["_document_id"]: row["_day"] for row in chosen}
+    rows = records_of(lines, ("_document_id", "_day"))
+    keep = [n for n, row in enumerate(rows) if days.get(row["_document_id"]) == row["_day"]]
+    return lines.iloc[keep]
 
 
 _Day = tuple[str | None, pd.DataFrame, pd.DataFrame | None]
@@ -157,7 +191,9 @@ def _groups(
     group: list[_Day] = []
     held = 0
     for day in days:
-        headers, lines = conformed.read_accepted(connections.landing, names, day)
+        headers, lines = conformed.read_accepted(
+            connections.landing, names, day, connections.run_id
+        )
         if headers.empty:
             continue
         if group and held + len(headers) > GROUP_DOCUMENTS:
@@ -185,6 +221,8 @@ def _count(tally: _Tally, result: DocumentResult, group: Sequence[_Day]) -> None
     for day, headers, _ in group:
         failed = {d for d in headers["_document_id"] if rows[d].status == "failed"}
         tally.failures[day].extend(rows[document_id] for document_id in sorted(failed))
+        noted = {d for d in headers["_document_id"] if rows[d].notes}
+        tally.unlinked[day].extend(rows[document_id] for document_id in sorted(noted))
 
 
 def _record(
@@ -214,17 +252,14 @@ def _record(
 def _written_check(tally: _Tally, target: Target, day: str | None) -> CheckFigures:
     failed = tally.failures.get(day, [])
     counts = tally.by_day[day][target.table]
-    rows = [
-        dg.TableRecord(
-            {
-                "document_id": row.document_id,
-                "reason": "; ".join(sorted({str(p.reason) for p in row.problems})),
-                "remedy": " ".join(p.remedy for p in row.problems),
-            }
-        )
-        for row in failed[:200]
-    ]
-    schema = dg.TableSchema([dg.TableColumn(n) for n in ("document_id", "reason", "remedy")])
+    documents = _table(
+        {
+            "document_id": row.document_id,
+            "reason": "; ".join(sorted({str(p.reason) for p in row.problems})),
+            "remedy": " ".join(p.remedy for p in row.problems),
+        }
+        for row in failed[:TABLE_ROWS]
+    )
     return CheckFigures(
         WRITTEN_CHECK,
         passed=not failed,
@@ -232,9 +267,28 @@ def _written_check(tally: _Tally, target: Target, day: str | None) -> CheckFigur
         metadata={
             "failed": len(failed),
             **counts,
-            "documents": dg.MetadataValue.table(rows, schema=schema),
+            "documents": documents,
         },
     )
+
+
+def _links_check(tally: _Tally, day: str | None) -> CheckFigures:
+    unlinked = tally.unlinked.get(day, [])
+    documents = _table(
+        {"document_id": row.document_id, "reason": "", "remedy": " ".join(row.notes)}
+        for row in unlinked[:TABLE_ROWS]
+    )
+    return CheckFigures(
+        LINKS_CHECK,
+        passed=not unlinked,
+        description=f"{len(unlinked)} documents have a link that could not be set yet",
+        metadata={"unlinked": len(unlinked), "documents": documents},
+    )
+
+
+def _table(rows: Iterable[dict[str, str]]) -> dg.TableMetadataValue:
+    schema = dg.TableSchema([dg.TableColumn(n) for n in ("document_id", "reason", "remedy")])
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
 
 
 def _figures(tables: Mapping[str, Counter[str]], asset_key: dg.AssetKey) -> dict[str, int]:
@@ -243,28 +297,21 @@ def _figures(tables: Mapping[str, Counter[str]], asset_key: dg.AssetKey) -> dict
     return {"dagster/row_count": counts.total(), **{name: counts[name] for name in names}}
 
 
-def _description(target: Target, asset_key: dg.AssetKey) -> str:
+def _part(target: Target, asset_key: dg.AssetKey) -> Target:
+    """The target of headers or of lines, whichever lands in the asset."""
     part = target if asset_key == table_key(target.table) else target.lines
     assert part is not None  # noqa: S101 - keys come from the target
+    return part
+
+
+def _description(target: Target, asset_key: dg.AssetKey) -> str:
+    part = _part(target, asset_key)
     kept = (
-        "rows that exist are kept in step; none is created"
-        if not part.create
-        else ("records are created with a deterministic sys_id, or changed where they differ")
+        "records are created with a deterministic sys_id, or changed where they differ"
+        if part.create
+        else "rows that exist are kept in step; none is created"
     )
     return f"ServiceNow `{part.table}`, found by `{part.external_key}`: {kept}."
-
-
-def _column_schema(target: Target, asset_key: dg.AssetKey) -> dg.TableSchema:
-    part = target if asset_key == table_key(target.table) else target.lines
-    assert part is not None  # noqa: S101 - keys come from the target
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                column.column, type=str(column.converter), description=f"from {column.source}"
-            )
-            for column in part.columns
-        ]
-    )
 
 
 def _text(day: object) -> str:

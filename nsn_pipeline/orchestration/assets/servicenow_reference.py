@@ -7,9 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from nsn_pipeline.extract.references import REFERENCE_SCHEMA, read_references
-from nsn_pipeline.frames import values_of
-from nsn_pipeline.orchestration.reporting import CheckFigures, column_schema, report_checks
+from nsn_pipeline.conform.references import REFERENCE_COLUMNS
+from nsn_pipeline.extract.references import read_references
+from nsn_pipeline.frames import records_of
+from nsn_pipeline.orchestration.reporting import CheckFigures, report_checks, text_columns
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.orchestration.snapshots import REFERENCE_ASSETS
 from nsn_pipeline.profiles.model import Profile
@@ -43,7 +44,7 @@ def _reference(profile: Profile, kind: str) -> dg.AssetsDefinition:
                     f"Every row of `{table.table}`: code (`{table.code}`), sys_id and validity. "
                     "Documents may only be written when their code is in this list."
                 ),
-                metadata={"dagster/column_schema": column_schema(REFERENCE_SCHEMA, {})},
+                metadata={"dagster/column_schema": text_columns(REFERENCE_COLUMNS)},
             )
         ],
         check_specs=[
@@ -58,22 +59,27 @@ def _reference(profile: Profile, kind: str) -> dg.AssetsDefinition:
     def reference(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
-        with systems.opened(context.run_id) as connections:
+        with systems.opened(context.run.run_id) as connections:
             frame = read_references(connections.servicenow, table)
             connections.landing.write_frame(
                 ("servicenow_reference", REFERENCE_ASSETS[kind]),
                 None,
                 frame,
-                tags={"run_id": context.run_id},
+                tags={"run_id": context.run.run_id},
             )
-        active = values_of(frame, "active").count(True)
+        # A row without its code is of no use: the integration user may not read the column.
+        rows = records_of(frame, ("code", "active"))
+        active = sum(1 for row in rows if row["code"] and row["active"] == "true")
         yield dg.MaterializeResult(
             asset_key=asset_key, metadata={"dagster/row_count": len(frame), "active": active}
         )
         check = CheckFigures(
             "not_empty",
             passed=active > 0,
-            description=f"{active} of {len(frame)} rows of {table.table} are active",
+            description=(
+                f"{active} of {len(frame)} rows of {table.table} are active and show their code "
+                f"({table.code})"
+            ),
             severity=dg.AssetCheckSeverity.ERROR,
             metadata={"rows": len(frame), "active": active},
         )
