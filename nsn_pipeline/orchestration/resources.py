@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import dagster as dg
 
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.doctor.finding import Status
+from nsn_pipeline.doctor.preflight import preflight
 from nsn_pipeline.settings import load_settings
 
 OWNERS = ["team:finance-systems"]
@@ -22,4 +24,16 @@ class SystemsResource(dg.ConfigurableResource):
     def opened(self, run_id: str) -> Iterator[Connections]:
         """Connections for one step; closed when it ends, also on failure."""
         with Connections(load_settings(), run_id=run_id) as connections:
+            yield connections
+
+    @contextmanager
+    def opened_to_write(self, context: dg.AssetExecutionContext) -> Iterator[Connections]:
+        """As `opened`, after the pre-flight: a half-configured system stops before a write.
+
+        Its result is cached for ten minutes, so that it costs seconds per job and not per step.
+        """
+        with self.opened(context.run.run_id) as connections:
+            for finding in preflight(connections):
+                if finding.status is Status.WARN:
+                    context.log.warning("%s: %s %s", finding.title, finding.detail, finding.remedy)
             yield connections

@@ -1,13 +1,11 @@
 """What Dagster knows of the project: names people and backfills rely on, and what the UI shows."""
 
-import datetime
-from datetime import tempfile
+import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
-import timedelta
-import UTC
 
 from nsn_pipeline.orchestration.assemble import build_definitions
 from nsn_pipeline.orchestration.resources import OWNERS

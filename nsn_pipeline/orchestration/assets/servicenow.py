@@ -137,7 +137,7 @@ def _load(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_write(context) as connections:
             tally = _load_days(connections, target, names, days)
         for day in days:
             for asset_key in keys:
