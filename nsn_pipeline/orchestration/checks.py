@@ -109,12 +109,21 @@ def broken_schema(record_type: str, faults: Sequence[str]) -> list[CheckFigures]
 
 
 def figures(
-    record_type: str, documents: Documents, outcome: Outcome, decimals: Mapping[str, int]
+    record_type: str,
+    documents: Documents,
+    outcome: Outcome,
+    *,
+    decimals: Mapping[str, int],
+    asked: int | None,
 ) -> list[CheckFigures]:
-    """All check results of one day; `decimals` maps currency codes to their number of decimals."""
+    """All check results of one day.
+
+    `decimals` maps currency codes to their number of decimals; `asked` is how many documents the
+    extract knew of and asked for.
+    """
     return [
         _error(SCHEMA, passed=True, description="every canonical column is there"),
-        _nothing_lost(record_type, documents, outcome),
+        _nothing_lost(record_type, documents, outcome, asked),
         *(
             _reason_check(name, REASON_CHECKS[name].reasons, outcome, decimals)
             for name in _BY_TYPE[record_type]
@@ -123,8 +132,14 @@ def figures(
     ]
 
 
-def _nothing_lost(record_type: str, documents: Documents, outcome: Outcome) -> CheckFigures:
-    """Counted from the extract itself, not from the outcome that is being checked."""
+def _nothing_lost(
+    record_type: str, documents: Documents, outcome: Outcome, asked: int | None
+) -> CheckFigures:
+    """Counted from the extract itself, not from the outcome that is being checked.
+
+    A document that was deleted between being listed and being read is missing, too: the next run
+    no longer lists it.
+    """
     id_column = "document_id" if REGISTRY[record_type].shape == "posting" else "internal_id"
     ids = {value or "" for value in values_of(documents.headers, id_column)}
     if documents.lines is not None:
@@ -132,13 +147,20 @@ def _nothing_lost(record_type: str, documents: Documents, outcome: Outcome) -> C
     judged = set(outcome.accepted_ids) | set(outcome.rejected_ids)
     lost = sorted(ids - judged)
     summary: dict[str, Any] = outcome.summary()
+    came = len({value for value in values_of(documents.headers, id_column) if value})
+    missing = 0 if asked is None else max(asked - came, 0)
     adds_up = outcome.accepted + outcome.rejected == outcome.read == len(judged)
     return _error(
         NOTHING_LOST,
-        passed=not lost and adds_up,
+        passed=not lost and adds_up and not missing,
         description=(
             f"read {len(ids)}, accepted {outcome.accepted}, rejected {outcome.rejected}"
             + (f"; not judged: {', '.join(lost[:20])}" if lost else "")
+            + (
+                f"; {missing} that NetSuite listed did not come: run the day again"
+                if missing
+                else ""
+            )
         ),
         metadata={
             "read": len(ids),

@@ -162,7 +162,11 @@ def _conformed(
                 _record(connections, names, day, outcome)
                 totals.add(outcome)
                 results[day] = checks.figures(
-                    names.record_type, documents, outcome, snapshots.decimals()
+                    names.record_type,
+                    documents,
+                    outcome,
+                    decimals=snapshots.decimals(),
+                    asked=_asked(connections.landing, names, day),
                 )
                 report_partition(context, asset_key, day, _metadata(outcome))
         report_totals(context, asset_key, totals.figures())
@@ -194,6 +198,12 @@ def _read(
     landing, run_id = connections.landing, connections.run_id
     lines = landing.read(("netsuite", names.lines), day, run_id=run_id) if names.lines else None
     return Documents(landing.read(("netsuite", names.headers), day, run_id=run_id), lines)
+
+
+def _asked(landing: Landing, names: Conformed, day: str | None) -> int | None:
+    """How many documents the extract asked NetSuite for; None where it did not count."""
+    asked = landing.tags(("netsuite", names.headers), day).get("asked")
+    return None if asked is None else int(asked)
 
 
 def _context(

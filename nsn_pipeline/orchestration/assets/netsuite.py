@@ -153,7 +153,7 @@ def _vendor_bills(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg
                     day,
                     complete=reader.with_accounts_and_orders,
                 )
-                rows += _land(context, connections, record.asset, day, headers)
+                rows += _land(context, connections, record.asset, day, headers, asked=len(ids))
                 _land(context, connections, "vendor_bill_lines", day, lines)
             _report(context, connections, record, rows=rows, moved_on=touched.moved_on)
         yield from _done(record.asset, "vendor_bill_lines")
@@ -186,7 +186,7 @@ def _purchase_orders(
                 ids = _union(changed, [po for po in values_of(billed, "po_id") if po])
                 stamps = _of(touched.changed_at, changed)
                 headers, lines = reader.documents(record, ids, stamps, day)
-                rows += _land(context, connections, record.asset, day, headers)
+                rows += _land(context, connections, record.asset, day, headers, asked=len(ids))
                 _land(context, connections, "purchase_order_lines", day, lines)
             _report(context, connections, record, rows=rows, moved_on=touched.moved_on)
         yield from _done(record.asset, "purchase_order_lines")
@@ -296,11 +296,15 @@ def _land(
     name: str,
     day: str,
     table: pa.Table,
+    *,
+    asked: int | None = None,
 ) -> int:
-    """Write one day's file and its figures; returns the number of rows."""
-    connections.landing.write(
-        ("netsuite", name), day, [table], schema=table.schema, tags={"run_id": context.run.run_id}
-    )
+    """Write one day's file and its figures; returns the number of rows.
+
+    `asked` is how many documents were asked for: the gate compares it with what came.
+    """
+    tags = {"run_id": context.run.run_id} | ({} if asked is None else {"asked": str(asked)})
+    connections.landing.write(("netsuite", name), day, [table], schema=table.schema, tags=tags)
     figures: dict[str, int] = {"dagster/row_count": table.num_rows}
     if "brought_by" in table.column_names:
         referenced = table.column("brought_by").to_pylist().count("reference")
