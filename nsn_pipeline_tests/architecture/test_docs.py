@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from nsn_pipeline.cli import main
+from nsn_pipeline.cli.main import main
 from nsn_pipeline.records.registry import REGISTRY
 from nsn_pipeline.settings import VARIABLES
 

@@ -21,7 +21,7 @@ UP_S = 120
 
 def nsn(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nsn_pipeline.cli", *arguments],
+        [sys.executable, "-m", "nsn_pipeline.cli.main", *arguments],
         cwd=project,
         env=environment(project / "home"),
         capture_output=True,
@@ -100,7 +100,7 @@ def test_dev_serves_the_ui_and_one_interrupt_ends_everything(tmp_path: Path) -> 
         port = free.getsockname()[1]
     with (tmp_path / "log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "nsn_pipeline.cli", "dev", "--size", "tiny", "--port",
+            [sys.executable, "-m", "nsn_pipeline.cli.main", "dev", "--size", "tiny", "--port",
              str(port)],
             cwd=checkout,
             env=environment(checkout / "home"),

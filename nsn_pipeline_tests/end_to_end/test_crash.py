@@ -37,7 +37,8 @@ def test_a_killed_sync_started_again_leaves_every_document_once_and_whole(
                 amid.set()
 
     company = opened(servicenow={"fault_hook": watch, "record_latency_s": 0.02})
-    command = [sys.executable, "-m", "nsn_pipeline.cli", "sync", "--from", DAYS[0], "--to", DAYS[1]]
+    command = [sys.executable, "-m", "nsn_pipeline.cli.main", "sync"]
+    command += ["--from", DAYS[0], "--to", DAYS[1]]
     child = subprocess.Popen(
         command,
         cwd=project_copy(tmp_path / "project"),

@@ -1,0 +1,22 @@
+"""`nsn`: the command line, assembled. A command's options are in the module named after its group,
+what it does is in `commands/`.
+"""
+
+import click
+
+from nsn_pipeline.cli.credentials import credentials
+from nsn_pipeline.cli.running import demo, dev, doctor, sandbox, sync
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nsn-pipeline")
+def main() -> None:
+    """Keep ServiceNow's procurement and accounts-payable records in step with NetSuite."""
+
+
+for one in (sync, demo, dev, sandbox, doctor, credentials):
+    main.add_command(one)
+
+
+if __name__ == "__main__":
+    main()
