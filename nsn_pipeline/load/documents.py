@@ -27,7 +27,11 @@ DocumentStatus = Literal["loaded", "skipped", "failed", "planned"]
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
-    """What became of one document. `content_hash` covers header and lines as they were wanted."""
+    """What became of one document. `content_hash` covers header and lines as they were wanted.
+
+    `waits_for` are the records it would be linked to once they are in ServiceNow: it was written
+    without.
+    """
 
     document_id: str
     status: DocumentStatus
@@ -35,6 +39,7 @@ class DocumentRow:
     content_hash: str
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -99,8 +104,16 @@ def load_documents(
         tables.append(line_result)
         for document_id, parts in _of_documents(chosen, line_result).items():
             records[document_id].extend(_with_line_id(record, document_id) for record in parts)
-    rows = [_row(document_id, records[document_id], text) for document_id, text in hashes.items()]
+    rows = [
+        _row(document_id, records[document_id], text, _waits_for(document_id, tables))
+        for document_id, text in hashes.items()
+    ]
     return DocumentResult(rows, tables, held_back)
+
+
+def _waits_for(document_id: str, tables: Iterable[LoadResult]) -> tuple[str, ...]:
+    found = (result.waits_for.get(document_id, ()) for result in tables)
+    return tuple(sorted({reference for references in found for reference in references}))
 
 
 def _carries_lines(header: RecordResult) -> bool:
@@ -129,7 +142,12 @@ def _with_line_id(record: RecordResult, document_id: str) -> RecordResult:
     return replace(record, problems=problems)
 
 
-def _row(document_id: str, parts: list[RecordResult], content_hash: str) -> DocumentRow:
+def _row(
+    document_id: str,
+    parts: list[RecordResult],
+    content_hash: str,
+    waits_for: tuple[str, ...],
+) -> DocumentRow:
     if not parts:  # lines without a header: nothing was sent
         problem = missing_header(document_id)
         return DocumentRow(document_id, "failed", "", content_hash, (problem,))
@@ -141,6 +159,7 @@ def _row(document_id: str, parts: list[RecordResult], content_hash: str) -> Docu
         content_hash=content_hash,
         problems=tuple(problem for part in parts for problem in part.problems),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        waits_for=waits_for,
     )
 
 

@@ -42,6 +42,7 @@ class LoadResult:
     plan: Plan = field(default_factory=Plan)
     calls: int = 0
     duration_s: float = 0.0
+    waits_for: dict[str, set[str]] = field(default_factory=dict)  # by document: links left empty
 
     def counts(self) -> dict[str, int]:
         statuses = Counter(record.status for record in self.records.values())

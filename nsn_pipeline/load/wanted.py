@@ -22,6 +22,8 @@ class Resolved:
     records: list[Wanted] = field(default_factory=list)
     problems: dict[str, tuple[str, tuple[Problem, ...]]] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # What documents were written without and would be linked to: `purchase_order:4711`
+    waits_for: dict[str, set[str]] = field(default_factory=dict)
 
 
 def read_records(table: Table, frame: pd.DataFrame) -> list[Wanted]:
@@ -76,6 +78,8 @@ def resolve_references(
                     faults.append(problem)
                 else:
                     notes.append(f"{rule.column} left empty: {problem.remedy}")
+                    waits_for = result.waits_for.setdefault(record.document_id, set())
+                    waits_for.add(":".join(references[text]))
         if faults:
             result.problems[record.key] = (record.document_id, tuple(faults))
         else:

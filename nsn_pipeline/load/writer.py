@@ -114,6 +114,7 @@ class Loader:
         )
         self._run(table, ledger, result, plan_only=plan_only)
         result.records.update(ledger.records)
+        result.waits_for = ready.waits_for
         resolver.learn(
             record_type or table.record_type,
             {key: record.sys_id for key, record in ledger.records.items()},

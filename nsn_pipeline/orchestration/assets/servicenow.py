@@ -127,7 +127,7 @@ def _load(
                 partitions_def=partitions,
                 description=(
                     "No optional link was left empty because its record is not in ServiceNow yet "
-                    "(a bill's order, say). Backfill the day once it is."
+                    "(a bill's order, say). Sensor `replay_cured` replays the day once it is."
                 ),
             ),
         ],
@@ -239,8 +239,9 @@ def _record(
             run_id=connections.run_id,
             updated_at=now,
             reasons=tuple(sorted({str(problem.reason) for problem in row.problems})),
+            # A document that was loaded without a link waits for it, too: replay finds it by that.
             references=tuple(
-                sorted({problem.reference for problem in row.problems if problem.reference})
+                sorted({*row.waits_for, *(p.reference for p in row.problems if p.reference)})
             ),
             content_hash=row.content_hash,
             sys_id=row.sys_id,

@@ -122,9 +122,11 @@ def test_purchase_order_that_is_not_there_leaves_the_link_empty_with_a_note(
     result = run(fake, bills(b9=wanted), lines("9-1"))
     assert statuses(result) == {"9": "loaded"}
     assert "purchase_order left empty" in result.documents[0].notes[0]
+    assert result.documents[0].waits_for == ("purchase_order:77",)
     load(fake, frame(ORDER, {"77": {"short_description": "x"}}), target=ORDER)
     again = run(fake, bills(b9=wanted), lines("9-1"))
     assert again.documents[0].notes == ()
+    assert again.documents[0].waits_for == ()
     (order,) = fake.by_key("proc_po")["77"]
     assert fake.by_key(INVOICE)["9"][0]["purchase_order"] == order["sys_id"]
 
