@@ -4,24 +4,23 @@ Below `nsn:{account}:{instance}:{profile}:` (parts percent-encoded), for each re
 
     owner                       JSON: schema version and whose state this is
     types                       set of record types
-    doc:<type>                  hash: document id -> attempts, first_seen, status, partition, ...
+    doc:<type>                  hash: document id -> attempts, first_seen, failing_since, ...
     status:<type>:<status>      set of document ids
     partition:<type>:<day>      set of document ids
     missing                     hash: reference -> number of documents that lack it
     waiting:<reference>         set of <type> US <document id>
 
 A Lua script compares each document with its stored record and moves it between the indexes, so they
-agree with the records after any interleaving of writers. Measured on Valkey 9.1 with 200,000 bills
-over two years, 5 % of them rejected (36-character run id, 64-character content hash, sys_id):
-291 bytes per document with all indexes (319 resident), 240 on disk; 16 ms to record 1,000; 0.3 ms
-for counts and missing references, 4 ms for the 270 documents of a partition or a missing reference.
+agree with the records after any interleaving of writers. With 200,000 bills over two years, 5 % of
+them rejected: 293 bytes per document with all indexes, answers in milliseconds (docs/job-state.md).
 
-State is derived: losing it costs a re-run of the partitions, never business data. Writing the same
-record twice changes nothing, so a batch may be sent again after a broken connection.
+State is derived: losing it costs a re-run of the partitions, never business data; the ages, which a
+re-run cannot know, come back from the audit trail. Writing the same record twice changes nothing,
+so a batch may be sent again after a broken connection.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -33,7 +32,7 @@ import redis
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.state.connection import translated
 
-SCHEMA = 1
+SCHEMA = 2
 SCRIPT_BATCH = 500  # documents per script call: other users wait for a script to end
 READ_BATCH = 5_000
 FIELD, ITEM = "\x1f", "\x1e"  # between the fields of a record, between the items of a field
@@ -41,7 +40,7 @@ ESCAPES = {"%": "%25", FIELD: "%1F", ITEM: "%1E"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A record as Python writes it: updated_at, status, partition, references, reasons, run id, content
-# hash, sys_id. The script puts attempts and first_seen before it.
+# hash, sys_id. The script puts attempts, first_seen and failing_since before it.
 MOVE = r"""
 local prefix, record_type = KEYS[1], ARGV[1]
 local docs = prefix .. 'doc:' .. record_type
@@ -85,21 +84,43 @@ end
 
 local function stored(id)
   local text = redis.call('HGET', docs, id)
-  if not text then return 0, nil, nil end
-  local attempts, first_seen, record = text:match('^(%d+)\31(%-?%d+)\31(.*)$')
-  return tonumber(attempts), first_seen, record
+  if not text then return nil end
+  local attempts, first_seen, failing_since, record =
+    text:match('^(%d+)\31(%-?%d+)\31(%-?%d*)\31(.*)$')
+  return {attempts = attempts, first_seen = first_seen, failing_since = failing_since,
+          record = record}
 end
 """
 RECORD = (
     MOVE
     + r"""
+local function run_of(record)
+  return record:match('^[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)')
+end
+
+local function remembered(hint)  -- what the caller knows of a document the store does not hold
+  local attempts, first_seen, failing_since = hint:match('^(%d+)\31(%-?%d*)\31(%-?%d*)$')
+  return {attempts = attempts, first_seen = first_seen, failing_since = failing_since}
+end
+
+local function failing(before, status, now)
+  if status == 'loaded' or status == 'retired' then return '' end
+  if before.failing_since ~= '' or status == 'pending' then return before.failing_since end
+  return now
+end
+
 redis.call('SADD', prefix .. 'types', record_type)
-for i = 2, #ARGV, 2 do
-  local id, new = ARGV[i], ARGV[i + 1]
-  local attempts, first_seen, old = stored(id)
-  if old ~= new then  -- the same record again is a repeated call, not another attempt
-    first_seen = first_seen or new:match('^%-?%d+')
-    redis.call('HSET', docs, id, (attempts + 1) .. '\31' .. first_seen .. '\31' .. new)
+for i = 2, #ARGV, 3 do
+  local id, hint, new = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local before = stored(id) or remembered(hint)
+  local old = before.record
+  if old ~= new then  -- the same record again is a repeated call
+    local now, status = new:match('^(%-?%d+)\31([^\31]*)')
+    local attempts = tonumber(before.attempts)
+    if not old or run_of(old) ~= run_of(new) then attempts = attempts + 1 end
+    local first_seen = before.first_seen ~= '' and before.first_seen or now
+    redis.call('HSET', docs, id, string.format('%d\31%s\31%s\31%s', attempts, first_seen,
+      failing(before, status, now), new))
     replace(id, old, new)
   end
 end
@@ -108,9 +129,9 @@ end
 FORGET = (
     MOVE
     + r"""
-local attempts, first_seen, old = stored(ARGV[2])
-if not old then return 0 end
-replace(ARGV[2], old, nil)
+local before = stored(ARGV[2])
+if not before then return 0 end
+replace(ARGV[2], before.record, nil)
 redis.call('HDEL', docs, ARGV[2])
 return 1
 """
@@ -129,7 +150,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentState:
-    """`attempts` and `first_seen` are kept by the store: what a writer puts there is ignored."""
+    """`attempts` (runs that judged it), `first_seen` and `failing_since` are kept by the store.
+
+    A document fails from its first rejection or failure until it is loaded or retired, replays in
+    between included. What a writer puts into these three counts only for a document the store does
+    not hold: that is how ages come back after Redis was lost.
+    """
 
     record_type: str
     document_id: str
@@ -143,6 +169,7 @@ class DocumentState:
     sys_id: str = ""
     attempts: int = 0
     first_seen: datetime | None = None
+    failing_since: datetime | None = None
 
 
 class JobState:
@@ -172,24 +199,32 @@ class JobState:
             found = json.loads(str(text))
         except ValueError:
             found = None
-        if found != mine:
-            schema = found.get("schema") if isinstance(found, dict) else "unknown"
+        if found == mine:
+            return
+        schema = found.get("schema") if isinstance(found, dict) else "unknown"
+        if isinstance(found, dict) and schema == SCHEMA:
             raise ConfigurationError(
-                f"the job state under {key} has layout {schema}, this version reads {SCHEMA}:"
-                " use the matching version, or delete the state and run the partitions again"
+                f"the job state under {key} belongs to {_named(found)}, not to {_named(mine)}:"
+                " states are never mixed. Use another Redis database, or delete that state"
             )
+        raise ConfigurationError(
+            f"the job state under {key} has layout {schema}, this version reads {SCHEMA}:"
+            " use the matching version, or delete the state and run the partitions again"
+        )
 
     def record(self, states: Iterable[DocumentState]) -> None:
         """Write a batch in one pipeline; of two states of one document the later one stays."""
         by_type: dict[str, list[str]] = {}
         for state in states:
-            by_type.setdefault(state.record_type, []).extend((state.document_id, _packed(state)))
+            by_type.setdefault(state.record_type, []).extend(
+                (state.document_id, _hint(state), _packed(state))
+            )
         if not by_type:
             return
         with translated("record document states"):
             pipeline = self._client.pipeline(transaction=False)
             for record_type, arguments in by_type.items():
-                for part in _parts(arguments, 2 * SCRIPT_BATCH):
+                for part in _parts(arguments, 3 * SCRIPT_BATCH):
                     self._record(keys=[self.prefix], args=[record_type, *part], client=pipeline)
             pipeline.execute()
 
@@ -216,6 +251,12 @@ class JobState:
         with translated("read documents by status"):
             ids: Any = self._client.smembers(f"{self.prefix}status:{record_type}:{status}")
         return sorted(ids, key=_numbers_in_order)
+
+    def by_status(self, status: Status, record_type: str | None = None) -> Iterator[DocumentState]:
+        """Every document in this status, in order, a few thousand in memory at a time."""
+        for name in [record_type] if record_type else self._types():
+            for part in _parts(self.ids_by_status(name, status), READ_BATCH):
+                yield from self._still(name, part, lambda state: state.status is status)
 
     def in_partition(self, day: str, record_type: str | None = None) -> list[DocumentState]:
         """Every document of this partition, of one record type or of all."""
@@ -276,10 +317,9 @@ class JobState:
 
 
 def _packed(state: DocumentState) -> str:
-    updated_at_us = (state.updated_at - EPOCH) // timedelta(microseconds=1)
     return FIELD.join(
         (
-            str(updated_at_us),
+            _us(state.updated_at),
             _escaped(Status(state.status)),
             _escaped(state.partition),
             ITEM.join(_escaped(item) for item in state.references if item),
@@ -289,8 +329,13 @@ def _packed(state: DocumentState) -> str:
     )
 
 
+def _hint(state: DocumentState) -> str:
+    known = (state.first_seen, state.failing_since)
+    return FIELD.join((str(state.attempts), *("" if at is None else _us(at) for at in known)))
+
+
 def _unpacked(record_type: str, document_id: str, text: str) -> DocumentState:
-    attempts, first_seen, updated_at, status, partition, *rest = text.split(FIELD)
+    attempts, first_seen, failing_since, updated_at, status, partition, *rest = text.split(FIELD)
     references, reasons, run_id, content_hash, sys_id = rest
     return DocumentState(
         record_type=record_type,
@@ -305,7 +350,16 @@ def _unpacked(record_type: str, document_id: str, text: str) -> DocumentState:
         sys_id=_restored(sys_id),
         attempts=int(attempts),
         first_seen=_instant(first_seen),
+        failing_since=_instant(failing_since) if failing_since else None,
     )
+
+
+def _named(owner: Mapping[str, object]) -> str:
+    return " / ".join(str(owner.get(part)) for part in ("account", "instance", "profile"))
+
+
+def _us(at: datetime) -> str:
+    return str((at - EPOCH) // timedelta(microseconds=1))
 
 
 def _instant(microseconds: str) -> datetime:

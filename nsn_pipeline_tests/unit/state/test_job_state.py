@@ -45,16 +45,66 @@ def test_a_state_is_read_as_it_was_written(state: JobState) -> None:
         sys_id="cd" * 16,
     )
     state.record([written])
-    assert state.get("vendor_bill", "4711-1") == replace(written, attempts=1, first_seen=NOON)
+    assert state.get("vendor_bill", "4711-1") == replace(
+        written, attempts=1, first_seen=NOON, failing_since=NOON
+    )
     assert state.get("vendor_bill", "4711") is None
 
 
-def test_attempts_are_counted_and_first_seen_is_kept(state: JobState) -> None:
+def test_attempts_are_runs_and_first_seen_is_kept(state: JobState) -> None:
     later = NOON + timedelta(days=1)
-    state.record([rejected(), bill(updated_at=later, attempts=9, first_seen=later)])
+    state.record([bill(status=Status.PENDING), bill(), bill(run_id="s", updated_at=later)])
     found = state.get("vendor_bill", "1")
     assert found is not None
     assert (found.attempts, found.first_seen, found.updated_at) == (2, NOON, later)
+
+
+def hours(number: int) -> datetime:
+    return NOON + timedelta(hours=number)
+
+
+REJECTED, FAILED, PENDING = Status.REJECTED, Status.FAILED, Status.PENDING
+LOADED, RETIRED = Status.LOADED, Status.RETIRED
+
+
+@pytest.mark.parametrize(
+    ("life", "failing_since"),
+    [
+        ([LOADED], None),
+        ([PENDING], None),
+        ([REJECTED], 0),
+        ([LOADED, REJECTED], 1),
+        ([REJECTED, REJECTED, REJECTED], 0),
+        ([REJECTED, PENDING, FAILED], 0),  # a replay passes the gate and fails at the load
+        ([FAILED, PENDING], 0),
+        ([REJECTED, PENDING, LOADED], None),
+        ([REJECTED, RETIRED], None),
+        ([REJECTED, LOADED, REJECTED], 2),  # a new failure has an age of its own
+        ([REJECTED, LOADED, PENDING, FAILED], 3),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else str(value),
+)
+def test_a_failure_keeps_its_age_until_it_is_over(
+    state: JobState, life: list[Status], failing_since: int | None
+) -> None:
+    for number, status in enumerate(life):
+        state.record([bill(status=status, run_id=f"run{number}", updated_at=hours(number))])
+    found = state.get("vendor_bill", "1")
+    assert found is not None
+    assert found.failing_since == (None if failing_since is None else hours(failing_since))
+    assert (found.first_seen, found.attempts) == (NOON, len(life))
+
+
+def test_ages_are_taken_from_the_caller_for_unknown_documents_only(state: JobState) -> None:
+    old = {"attempts": 6, "first_seen": hours(-99), "failing_since": hours(-50)}
+    state.record([rejected("1", **old), bill("2", **old), rejected("3")])
+    state.record([rejected("3", run_id="s", **old)])
+    found = state.get_many("vendor_bill", ["1", "2", "3"])
+    assert [(s.attempts, s.first_seen, s.failing_since) for s in found.values()] == [
+        (7, hours(-99), hours(-50)),
+        (7, hours(-99), None),
+        (2, NOON, NOON),
+    ]
 
 
 def test_the_same_batch_again_is_not_another_attempt(state: JobState) -> None:
@@ -75,6 +125,20 @@ def test_a_document_that_changes_leaves_its_old_indexes(state: JobState) -> None
     assert state.ids_by_status("vendor_bill", Status.REJECTED) == []
     assert state.ids_by_status("vendor_bill", Status.LOADED) == ["1"]
     assert state.counts() == {"vendor_bill": {Status.LOADED: 1}}
+
+
+def test_documents_in_a_status_are_streamed_in_order(
+    state: JobState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_state, "READ_BATCH", 2)
+    order = replace(rejected("5"), record_type="purchase_order")
+    state.record([*(rejected(str(n)) for n in (10, 9, 2, 1)), bill("3"), order])
+    found = [(s.record_type, s.document_id) for s in state.by_status(Status.REJECTED)]
+    assert found == [
+        ("purchase_order", "5"),
+        *(("vendor_bill", number) for number in ("1", "2", "9", "10")),
+    ]
+    assert ids(list(state.by_status(Status.LOADED, "vendor_bill"))) == ["3"]
 
 
 def test_missing_references_name_the_most_wanted_first(state: JobState) -> None:
@@ -119,9 +183,25 @@ def test_a_store_of_another_layout_is_refused(
 ) -> None:
     JobState.open(client, **OWNER)
     JobState.open(client, **OWNER)
-    monkeypatch.setattr(job_state, "SCHEMA", 2)
-    with pytest.raises(ConfigurationError, match="has layout 1, this version reads 2"):
+    monkeypatch.setattr(job_state, "SCHEMA", 3)
+    with pytest.raises(ConfigurationError, match="has layout 2, this version reads 3"):
         JobState.open(client, **OWNER)
+
+
+@pytest.mark.parametrize("part", ["account", "instance", "profile"])
+def test_a_state_of_another_pair_or_profile_is_refused_and_left_alone(
+    client: redis.Redis, part: str
+) -> None:
+    """As after a dump was copied under another name: the place is ours, what is there is not."""
+    theirs = JobState.open(client, **{**OWNER, part: "other"})
+    theirs.record([bill()])
+    mine = JobState(client, **OWNER)
+    for key in client.keys(f"{theirs.prefix}*"):
+        client.rename(key, key.replace(theirs.prefix, mine.prefix))
+    before = client.dump(f"{mine.prefix}doc:vendor_bill")
+    with pytest.raises(ConfigurationError, match=r"belongs to .*other.* never mixed"):
+        JobState.open(client, **OWNER)
+    assert client.dump(f"{mine.prefix}doc:vendor_bill") == before
 
 
 @pytest.mark.parametrize("marker", ["nonsense", "[]", '{"schema": 1}'])
