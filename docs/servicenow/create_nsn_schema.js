@@ -140,6 +140,7 @@ var TABLES = [
   ]},
   {name: "u_netsuite_gl_posting", label: "NetSuite GL posting", columns: [
     {name: "u_netsuite_id", label: "NetSuite ID", type: "string", length: 60, unique: true},
+    {name: "u_netsuite_transaction", label: "NetSuite transaction", type: "string", length: 40},
     {name: "u_gl_account", label: "GL account", type: "reference", reference: "itfm_gl_accounts"},
     {name: "u_cost_center", label: "Cost center", type: "reference", reference: "cmn_cost_center"},
     {name: "u_supplier", label: "Supplier", type: "reference", reference: "core_company"},

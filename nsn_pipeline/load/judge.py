@@ -26,7 +26,9 @@ from nsn_pipeline.load.compare import received
 from nsn_pipeline.load.plan import Change, stored_as_wanted
 from nsn_pipeline.load.table import Table
 
-_SUCCESS = {"create": HTTPStatus.CREATED, "update": HTTPStatus.OK}
+_SUCCESS = {"create": HTTPStatus.CREATED, "update": HTTPStatus.OK, "retire": HTTPStatus.OK}
+# Gone, or gone already. A row hidden by access rules is 404 as well: the read-back tells.
+_DELETED = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND})
 _NO_NEWS = "Operation Failed"  # stands before every refusal
 _TIMED_OUT = "maximum execution time exceeded"
 _CLASHES = ("error during insert of", "unique key violation", "duplicate entry")
@@ -73,9 +75,8 @@ def judge(table: Table, change: Change, answer: Answer) -> Judgement:
     """
     if answer.status is None:
         return _not_serviced(answer)
-    record = _record(answer.body)
-    if answer.status == _SUCCESS.get(change.kind) and record is not None:
-        return _echo(table, change, record)
+    if done := _success(table, change, answer):
+        return done
     said = _error_words(answer)
     text = said.lower()
     words = said or f"HTTP {answer.status} without words"
@@ -91,13 +92,23 @@ def judge(table: Table, change: Change, answer: Answer) -> Judgement:
     return Judgement(Verdict.FAILED, problems=(problems.refused(words),), words=words)
 
 
+def _success(table: Table, change: Change, answer: Answer) -> Judgement | None:
+    if change.deletes:
+        is_gone = answer.status in _DELETED
+        return Judgement(Verdict.CONFIRMED, change.sys_id) if is_gone else None
+    record = _record(answer.body)
+    if answer.status != _SUCCESS.get(change.kind) or record is None:
+        return None
+    return _echo(table, change, record)
+
+
 def _proves_nothing(change: Change, status: int, text: str) -> bool:
     """A success without our record, a passing failure, or a row that vanished since it was read."""
     return (
         status < HTTPStatus.MULTIPLE_CHOICES
         or status in _RETRIED
         or _TIMED_OUT in text
-        or (status == HTTPStatus.NOT_FOUND and change.kind == "update")
+        or (status == HTTPStatus.NOT_FOUND and change.kind in {"update", "retire"})
     )
 
 

@@ -13,8 +13,8 @@ from nsn_pipeline.load import problems
 from nsn_pipeline.load.judge import Judgement, Verdict
 from nsn_pipeline.load.plan import Change, Plan, Wanted
 
-Status = Literal["created", "updated", "unchanged", "skipped", "failed", "planned"]
-_WRITTEN: dict[str, Status] = {"create": "created", "update": "updated"}
+Status = Literal["created", "updated", "unchanged", "retired", "skipped", "failed", "planned"]
+_WRITTEN: dict[str, Status] = {"create": "created", "update": "updated", "retire": "retired"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ _STATUSES: tuple[Status, ...] = (
     "created",
     "updated",
     "unchanged",
+    "retired",
     "skipped",
     "failed",
     "planned",
@@ -93,7 +94,7 @@ class Ledger:
             elif change.kind == "unchanged":
                 self._settle(change.key, self._proven_status(change.key), change.sys_id)
             elif found := self._why_not(change):
-                sys_id = change.sys_id if change.kind == "update" else ""
+                sys_id = "" if change.kind == "create" else change.sys_id
                 self._settle(change.key, "failed", sys_id, found)
             else:
                 outbox.append(change)
@@ -109,7 +110,7 @@ class Ledger:
         for change in outbox:
             key, judgement = change.key, judgements[change.key]
             if judgement.verdict is Verdict.FAILED:
-                sys_id = judgement.sys_id or (change.sys_id if change.kind == "update" else "")
+                sys_id = judgement.sys_id or ("" if change.kind == "create" else change.sys_id)
                 self._settle(key, "failed", sys_id, judgement.problems)
                 continue
             self._attempts[key] += 1
@@ -144,7 +145,9 @@ class Ledger:
             return (problems.refused(doubt.words),)  # refused, and yet nothing is there
         if self._attempts[change.key] < self._max_attempts:
             return ()
-        if doubt.verdict is Verdict.CONFIRMED and change.kind == "update":
+        if doubt.verdict is Verdict.CONFIRMED and change.deletes:
+            return (problems.not_deleted(change.sys_id),)
+        if doubt.verdict is Verdict.CONFIRMED and change.kind in {"update", "retire"}:
             return tuple(
                 problems.not_stored(column, value, change.before[column])
                 for column, value in change.values.items()

@@ -15,7 +15,7 @@ from nsn_pipeline.load.compare import received, same, same_presence
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Comparison, Rule, Table
 
-Kind = Literal["create", "update", "unchanged", "skipped"]
+Kind = Literal["create", "update", "unchanged", "skipped", "retire"]
 Row = Mapping[str, object]
 
 
@@ -30,7 +30,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to do for one key: `values` is what is sent, `before` what it replaces."""
+    """What to do for one key: `values` is what is sent, `before` what it replaces.
+
+    A `retire` without values deletes the row, and `before` is all it held of ours.
+    """
 
     kind: Kind
     key: str
@@ -38,6 +41,10 @@ class Change:
     sys_id: str
     values: dict[str, str]
     before: dict[str, str]
+
+    @property
+    def deletes(self) -> bool:
+        return self.kind == "retire" and not self.values
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,45 @@ def plan(
             else:
                 result.changes.append(outcome)
     return result
+
+
+def plan_retirement(
+    table: Table, gone: Iterable[Wanted], present: Mapping[str, Sequence[Row]]
+) -> Plan:
+    """What to do with rows whose records NetSuite no longer has, as the profile says.
+
+    A row that is not there, or is as a retired one should be, is unchanged: retiring twice writes
+    nothing. Of `gone` only keys and documents matter.
+    """
+    result = Plan()
+    for record in gone:
+        key, rows = record.key, present.get(record.key, ())
+        if len(rows) > 1:
+            sys_ids = (received(row.get("sys_id")) for row in rows)
+            result.problems[key] = problems.duplicate_in_servicenow(
+                table.name, table.external_key, key, sys_ids
+            )
+        elif rows:
+            result.changes.append(_retired(table, record, rows[0]))
+        else:
+            result.changes.append(Change("unchanged", key, record.document_id, "", {}, {}))
+    return result
+
+
+def _retired(table: Table, record: Wanted, row: Row) -> Change:
+    sys_id = received(row.get("sys_id"))
+    if table.retire.how == "delete":
+        held = {name: received(row.get(name)) for name in table.fields if name != "sys_id"}
+        before = {name: text for name, text in held.items() if text}
+        return Change("retire", record.key, record.document_id, sys_id, {}, before)
+    values = {
+        column: text
+        for column, text in table.retire.values
+        if not same(table.by_column[column].comparison, text, received(row.get(column)))
+    }
+    before = {column: received(row.get(column)) for column in values}
+    kind = "retire" if values else "unchanged"
+    return Change(kind, record.key, record.document_id, sys_id, values, before)
 
 
 def _change(table: Table, record: Wanted, row: Row) -> Change:

@@ -112,6 +112,27 @@ def not_stored(column: str, wanted: str, stored: str | None) -> Problem:
     )
 
 
+def not_deleted(sys_id: str) -> Problem:
+    return Problem(
+        Reason.NOT_STORED,
+        None,
+        "sys_id",
+        sys_id,
+        f"ServiceNow says that {sys_id} is deleted or not there, and still shows it: let the role "
+        "delete records of the table, or retire them otherwise in the profile.",
+    )
+
+
+def retirement_held(table: str, key: str, why: str) -> Problem:
+    return Problem(
+        Reason.RETIREMENT_HELD,
+        None,
+        "",
+        key,
+        f"NetSuite no longer has {key}, and {table} still does: {why}",
+    )
+
+
 def outcome_unknown(words: str) -> Problem:
     return Problem(
         Reason.OUTCOME_UNKNOWN,

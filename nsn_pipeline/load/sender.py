@@ -118,6 +118,8 @@ class Sender:
         if change.kind == "create":
             body = {**change.values, "sys_id": change.sys_id}
             return BatchItem(item_id, "POST", f"{self._collection}{self._query}", body)
+        if change.deletes:
+            return BatchItem(item_id, "DELETE", f"{self._collection}/{change.sys_id}")
         url = f"{self._collection}/{change.sys_id}{self._query}"
         return BatchItem(item_id, "PATCH", url, dict(change.values))
 

@@ -6,7 +6,7 @@ Pure.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nsn_pipeline.profiles.model import Target, TargetColumn
+from nsn_pipeline.profiles.model import Retirement, Target, TargetColumn
 
 
 class Comparison(StrEnum):
@@ -59,6 +59,7 @@ class Table:
     witnessed: tuple[Rule, ...]
     references: tuple[Rule, ...]
     fields: tuple[str, ...]  # read on look-up and asked back after a write
+    retire: Retirement
 
 
 def prepare(target: Target) -> Table:
@@ -78,6 +79,7 @@ def prepare(target: Target) -> Table:
         witnessed=tuple(rule for rule in rules if rule.triggers),
         references=tuple(rule for rule in rules if rule.comparison is Comparison.REFERENCE),
         fields=tuple(fields),
+        retire=target.retire,
     )
 
 

@@ -9,17 +9,19 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
 import pandas as pd
 
+from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import ConfigurationError, TransientError
 from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
-from nsn_pipeline.load.plan import Plan, Row, distinct, plan
+from nsn_pipeline.load.plan import Plan, Row, Wanted, distinct, plan, plan_retirement
 from nsn_pipeline.load.resolver import LookUp, Resolver
 from nsn_pipeline.load.sender import BatchClient, Pacer, Sender, Sent
 from nsn_pipeline.load.sys_id import deterministic_sys_id
@@ -38,6 +40,8 @@ class ServiceNow(LookUp, BatchClient, Protocol):
     """What loading needs of `clients.servicenow.ServiceNowClient`."""
 
     def columns(self, table: str) -> Mapping[str, object] | None: ...
+
+    def count(self, table: str, query: Query | None = None) -> int: ...
 
 
 class Loader:
@@ -112,7 +116,7 @@ class Loader:
             notes=ready.notes,
             max_attempts=self._policy.max_attempts,
         )
-        self._run(table, ledger, result, plan_only=plan_only)
+        self._run(table, ledger, result, partial(self._plan, table, ledger), plan_only=plan_only)
         result.records.update(ledger.records)
         result.waits_for = ready.waits_for
         resolver.learn(
@@ -122,10 +126,52 @@ class Loader:
         result.duration_s = self._clock() - started
         return result
 
-    def _run(self, table: Table, ledger: Ledger, result: LoadResult, *, plan_only: bool) -> None:
+    def retire(
+        self, target: Target, gone: Mapping[str, str], *, plan_only: bool = False
+    ) -> LoadResult:
+        """Retire the rows of these keys as the profile says; `gone` is key -> document.
+
+        Whether they may be retired is decided before (`load.retire`). The end of each is proven by
+        a look-up, as with any write.
+        """
+        started = self._clock()
+        table = prepare(target)
+        result = LoadResult(table.name)
+        wanted = {key: Wanted(key, document_id, {}) for key, document_id in gone.items()}
+        ledger = Ledger(wanted, notes={}, max_attempts=self._policy.max_attempts)
+
+        def step() -> Plan:
+            present = self._look_up(table, table.external_key, list(ledger.open))
+            return plan_retirement(table, ledger.open.values(), present)
+
+        self._run(table, ledger, result, step, plan_only=plan_only)
+        result.records.update(ledger.records)
+        result.duration_s = self._clock() - started
+        return result
+
+    def find(
+        self, table: str, column: str, values: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, Sequence[Row]]:
+        """The rows whose `column` is one of `values`, in parallel look-ups."""
+        return self._found(table, column, values, fields)
+
+    def held(self, target: Target) -> int:
+        """How many rows of a table carry a key of ours."""
+        query = Query().where_not_empty(target.external_key)
+        return self._client.count(target.table, query)
+
+    def _run(
+        self,
+        table: Table,
+        ledger: Ledger,
+        result: LoadResult,
+        planned: Callable[[], Plan],
+        *,
+        plan_only: bool,
+    ) -> None:
         first = True
         while ledger.open:
-            step = self._plan(table, ledger)
+            step = planned()
             outbox = ledger.sort(step)
             if first:
                 first = False
@@ -151,12 +197,15 @@ class Loader:
         return plan(table, ledger.open.values(), present, instance=self._instance, holders=holders)
 
     def _look_up(self, table: Table, column: str, values: Sequence[str]) -> Rows:
+        return self._found(table.name, column, values, table.fields)
+
+    def _found(self, table: str, column: str, values: Sequence[str], fields: Sequence[str]) -> Rows:
         if not values:
             return {}
         shares = [values[i : i + _LOOKUP_SHARE] for i in range(0, len(values), _LOOKUP_SHARE)]
         rows: Rows = {}
         for found in self._executor.map(
-            lambda share: self._client.lookup(table.name, column, share, table.fields), shares
+            lambda share: self._client.lookup(table, column, share, fields), shares
         ):
             rows.update(found)
         return rows

@@ -20,6 +20,7 @@ from nsn_pipeline.profiles.model import (
     Converter,
     Profile,
     ReferenceTable,
+    Retirement,
     Target,
     TargetColumn,
     is_custom_field,
@@ -78,16 +79,22 @@ class _ColumnBlock(_Block):
     cut: bool = False
 
 
+class _RetireBlock(_Block):
+    set: dict[ServiceNowName, str] = Field(min_length=1)
+
+
 class _LinesBlock(_Block):
     table: ServiceNowName
     external_key: ServiceNowName = "u_netsuite_id"
     key_from: str
     create: bool = True
     parent_column: ServiceNowName | None = None
+    retire: Literal["keep", "delete"] | _RetireBlock = "keep"
     columns: list[_ColumnBlock] = Field(min_length=1)
 
 
 class _TargetBlock(_LinesBlock):
+    set_by: ServiceNowName | None = None
     lines: _LinesBlock | None = None
 
 
@@ -229,7 +236,15 @@ def _target(name: str, block: _LinesBlock, faults: list[str]) -> Target:
         columns=tuple(columns),
         lines=lines,
         parent_column=block.parent_column,
+        set_by=block.set_by if isinstance(block, _TargetBlock) else None,
+        retire=_retirement(block.retire),
     )
+
+
+def _retirement(block: Literal["keep", "delete"] | _RetireBlock) -> Retirement:
+    if isinstance(block, _RetireBlock):
+        return Retirement("set", tuple(block.set.items()))
+    return Retirement(block)
 
 
 def _faults(profile: Profile) -> Iterator[str]:
@@ -271,6 +286,8 @@ def _target_faults(target: Target, profile: Profile) -> Iterator[str]:
     for part in target.key_columns:
         if kinds.get(part) not in _TEXTS:
             yield f"{name}: key_from names {part!r}, which is no text column"
+    for fault in _retire_faults(target):
+        yield f"{name}.retire: {fault}"
     for column in target.columns:
         for fault in _column_faults(column, kinds, target, profile):
             yield f"{name}.{column.column}: {fault}"
@@ -296,6 +313,53 @@ def _column_faults(
         yield f"witness {column.witness!r} is not written"
     if converter.name == "reference" and currency in REGISTRY and currency not in profile.targets:
         yield f"refers to {currency}, which the profile does not load"
+
+
+def _retire_faults(target: Target) -> Iterator[str]:
+    """Only rows that are surely ours may be retired, and only so that they can come back."""
+    by_name = {column.column: column for column in target.columns}
+    if target.set_by is not None:
+        grouping = by_name.get(target.set_by)
+        if grouping is None or grouping.source != "document_id":
+            yield f"set_by must name a column that is written from document_id: {target.set_by!r}"
+    if target.retire.how == "keep":
+        return
+    if not target.create:
+        yield "rows that are never created are not ours to retire: use keep"
+    yield from _identity_faults(target)
+    for column, value in target.retire.values:
+        written = by_name.get(column)
+        if written is None or written.owner != "netsuite":
+            yield f"{column!r} is not written, so nothing could take it back: add it to columns"
+        elif fault := _value_fault(written.converter, value):
+            yield f"{column}: {fault}"
+
+
+def _identity_faults(target: Target) -> Iterator[str]:
+    """Whether a key tells which NetSuite record the row stands for."""
+    is_set = target.record_type not in REGISTRY or REGISTRY[target.record_type].shape == "posting"
+    if not is_set:
+        if target.key_from != "{internal_id}":
+            yield "key_from must be '{internal_id}', as deletions are known by it"
+        return
+    if not target.key_from.startswith("{document_id}-"):
+        yield "key_from must begin with '{document_id}-', which says whose row it is"
+    if target.record_type in REGISTRY and target.set_by is None:
+        yield "set_by must name the column that holds the document's id"
+
+
+def _value_fault(converter: Converter, value: str) -> str | None:
+    match converter.name:
+        case "choice":
+            known = sorted({choice for _, choice in converter.choices})
+            return None if value in known else f"{value!r} is none of {', '.join(known)}"
+        case "flag":
+            return None if value in {"true", "false"} else f"{value!r} is neither true nor false"
+        case "text":
+            fits = 0 < len(value) <= int(converter.argument)
+            return None if fits else f"{value!r} is empty, or longer than {converter.argument}"
+        case _:
+            return f"only text, choice and flag columns can say that a row is retired: {converter}"
 
 
 def _parent_faults(lines: Target) -> Iterator[str]:

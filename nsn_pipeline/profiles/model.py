@@ -15,6 +15,22 @@ Owner = Literal["netsuite", "servicenow"]
 
 LINE_SUFFIX = "_line"
 
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What happens to a row whose record is gone from NetSuite.
+
+    `keep` leaves it as it is, `delete` removes it, `set` writes `values` (a status, a flag). What
+    `set` writes are columns that NetSuite owns, so that a record that comes back is put right by
+    the ordinary comparison.
+    """
+
+    how: Literal["keep", "delete", "set"] = "keep"
+    values: tuple[tuple[str, str], ...] = ()
+
+
+KEEP = Retirement()
+
 # What a custom field holds when it is written with this converter; text otherwise.
 KIND_OF_CONVERTER: dict[str, Kind] = {
     "date": Kind.DATE,
@@ -73,7 +89,9 @@ class Target:
     """One ServiceNow table and the record type that lands in it.
 
     `key_from` is a template over canonical columns ("{document_id}-{line_id}") that gives the value
-    of `external_key`. With `create` false, rows that ServiceNow lacks are never made.
+    of `external_key`. With `create` false, rows that ServiceNow lacks are never made. Rows of one
+    set are found by `parent_column` (lines, by the header's sys_id) or by `set_by` (a column of
+    ours that holds the NetSuite document's id); those NetSuite no longer has are retired.
     """
 
     record_type: str
@@ -84,6 +102,8 @@ class Target:
     columns: tuple[TargetColumn, ...] = ()
     lines: "Target | None" = None
     parent_column: str | None = None
+    set_by: str | None = None
+    retire: Retirement = KEEP
 
     @property
     def key_columns(self) -> tuple[str, ...]:

@@ -204,6 +204,7 @@ FINANCE = (
         "NetSuite GL Posting",
         """
         u_netsuite_id string(80) unique display | NetSuite ID
+        u_netsuite_transaction string(40) index | NetSuite transaction
         u_gl_account reference(itfm_gl_accounts) | GL account
         u_cost_center reference(cmn_cost_center)
         u_supplier reference(core_company)

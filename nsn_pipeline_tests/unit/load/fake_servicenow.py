@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.servicenow import BatchItem, BatchReply
 from nsn_pipeline.errors import NsnError, OutcomeUnknownError
 
@@ -51,6 +52,7 @@ class FakeServiceNow:
         self.dictionary = dictionary
         self.converted: dict[str, Decimal] = {}  # money columns and the rate a read applies
         self.defaults: dict[str, str] = {}
+        self.hidden: set[str] = set()  # sys_ids that may be read and not deleted
         self.reference_columns: set[str] = set()
         self.capacity: int | None = None  # items served per batch
         self.urls: list[str] = []
@@ -72,6 +74,10 @@ class FakeServiceNow:
                 if row.get(key, "") in asked:
                     found[row[key]].append(self._shown(row, fields))
             return dict(found)
+
+    def count(self, table: str, query: Query | None = None) -> int:
+        column = str(query).removesuffix("ISNOTEMPTY")
+        return sum(1 for row in self.tables[table].values() if row.get(column))
 
     def batch(self, requests: Sequence[BatchItem]) -> list[BatchReply]:
         with self._lock:
@@ -110,9 +116,11 @@ class FakeServiceNow:
     def _table_of(self, item: BatchItem) -> dict[str, dict[str, str]]:
         return self.tables[item.url.partition("?")[0].split("/")[4]]
 
-    def _write(self, item: BatchItem) -> tuple[int, Body]:
+    def _write(self, item: BatchItem) -> tuple[int, Body | None]:
         address = urlsplit(item.url)
         _, _, _, _, table, *rest = address.path.split("/")
+        if item.method == "DELETE":
+            return self._delete(table, rest[0])
         fields = parse_qs(address.query)["sysparm_fields"][0].split(",")
         sent = json.loads(json.dumps(item.body))
         rows = self.tables[table]
@@ -133,6 +141,13 @@ class FakeServiceNow:
         )
         row.update({name: text for name, text in sent.items() if name not in dropped})
         return status, {"result": self._shown(row, fields)}
+
+    def _delete(self, table: str, sys_id: str) -> tuple[int, Body | None]:
+        if sys_id not in self.tables[table] or sys_id in self.hidden:
+            return 404, refusal("No Record found", "Record doesn't exist or ACL restricts")
+        del self.tables[table][sys_id]
+        self.writes.append(("DELETE", table, {"sys_id": sys_id}))
+        return 204, None
 
     def _shown(self, row: dict[str, str], fields: Iterable[str]) -> dict[str, Any]:
         shown: dict[str, Any] = {

@@ -47,6 +47,26 @@ def test_seed_compares_every_currency_column_by_a_witness() -> None:
             assert (column.converter.name == "money") == (column.witness is not None)
 
 
+def test_seed_retires_headers_by_their_state_and_deletes_lines_and_postings() -> None:
+    targets = load_profile("seed").targets
+    told = {
+        part.table: part.retire.how if part.retire.how != "set" else dict(part.retire.values)
+        for target in targets.values()
+        for part in (target, target.lines)
+        if part is not None
+    }
+    assert told == {
+        "itfm_gl_accounts": "keep",
+        "cmn_cost_center": "keep",
+        "core_company": {"u_active": "false"},
+        "proc_po": {"status": "canceled"},
+        "proc_po_item": "delete",
+        "sn_apo_invoice": {"state": "canceled"},
+        "sn_apo_invoice_line": "delete",
+        "u_netsuite_gl_posting": "delete",
+    }
+
+
 FAULTS = {
     "unknown key": (
         VENDOR_NAME, "- {column: name, from: name, as: text(255), requird: true}", "requird"),
@@ -102,6 +122,40 @@ FAULTS = {
     "reference table missing": (
         "  gl_account: {table: itfm_gl_accounts", "  gl_acount: {table: itfm_gl_accounts",
         "gl_acount"),
+    "retiring what is never created": (
+        "table: itfm_gl_accounts\n    external_key: account_number\n",
+        "table: itfm_gl_accounts\n    external_key: account_number\n    retire: delete\n",
+        "never created are not ours to retire"),
+    "retiring by a column that is not written": (
+        "retire: {set: {status: canceled}}", "retire: {set: {u_active: 'false'}}",
+        "'u_active' is not written"),
+    "retiring by an unknown choice": (
+        "retire: {set: {status: canceled}}", "retire: {set: {status: cancelled}}",
+        "'cancelled' is none of canceled, ordered, received, requested"),
+    "retiring by a flag that is none": (
+        'retire: {set: {u_active: "false"}}', 'retire: {set: {u_active: "no"}}',
+        "'no' is neither true nor false"),
+    "retiring by a text that is too long": (
+        'retire: {set: {u_active: "false"}}', 'retire: {set: {u_currency: "gone"}}',
+        "'gone' is empty, or longer than 3"),
+    "retiring by a reference": (
+        "retire: {set: {status: canceled}}", "retire: {set: {vendor: '1'}}",
+        "only text, choice and flag columns"),
+    "retiring in an unknown way": (
+        "retire: {set: {status: canceled}}", "retire: archive", "retire"),
+    "retiring by a key that is not the record's id": (
+        'table: sn_apo_invoice\n    external_key: u_netsuite_id\n    key_from: "{internal_id}"',
+        'table: sn_apo_invoice\n    external_key: u_netsuite_id\n    key_from: "{tranid}"',
+        "as deletions are known by it"),
+    "retiring lines that do not say whose they are": (
+        'key_from: "{document_id}-{line_id}"\n      parent_column: invoice',
+        'key_from: "{unique_key}"\n      parent_column: invoice',
+        "key_from must begin with '{document_id}-'"),
+    "retiring postings that cannot be found": (
+        "    set_by: u_netsuite_transaction\n", "", "set_by must name the column"),
+    "a set by a column that does not hold the document": (
+        "set_by: u_netsuite_transaction", "set_by: u_book",
+        "set_by must name a column that is written from document_id"),
     "unsafe column name": (
         VENDOR_NAME, "- {column: 'name^ORx', from: name, as: text(255)}", "column"),
 }  # fmt: skip
