@@ -27,8 +27,8 @@ from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tba import TbaAuth, TbaCredentials
 from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
 from nsn_pipeline.landing import Landing
+from nsn_pipeline.load.pacing import AdaptivePacer
 from nsn_pipeline.load.resolver import Resolver
-from nsn_pipeline.load.sender import Pacer
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.profiles.mappings import load_overrides
@@ -139,8 +139,8 @@ class Connections:
 
     @cached_property
     def loader(self) -> Loader:
-        """Writes documents to ServiceNow over as many connections as the settings allow."""
-        pacer = Pacer(connections=self.settings.servicenow.concurrency)
+        """Writes documents to ServiceNow over at most as many connections as the settings allow."""
+        pacer = AdaptivePacer(self.settings.servicenow.concurrency)
         return self._closing.enter_context(
             Loader(self.servicenow, instance=self.instance.name, pacer=pacer)
         )

@@ -7,7 +7,7 @@ Pure. The outer answer is 200 even when items fail; an item may come back run, l
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -17,6 +17,8 @@ from nsn_pipeline.clients.answers import Answer, judge, unknown_if_unsafe
 from nsn_pipeline.errors import NsnError, OutcomeUnknownError, UnexpectedResponseError, Where
 
 _READS = frozenset({"GET"})
+_DONE = frozenset({200, 201})
+_NO_HEADERS: CaseInsensitiveDict[str] = CaseInsensitiveDict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class BatchReply:
 
     `status` None and no error: not run, send it again. `status` None and an OutcomeUnknownError:
     the answer does not mention it. Otherwise `error` is None for a success, and `body` is the
-    parsed JSON in either case. `total` is the X-Total-Count of a list that was read.
+    parsed JSON in either case. `total` is the X-Total-Count of a list that was read, `took_s` the
+    time of the whole call, waiting for a place not included.
     """
 
     id: str
@@ -47,6 +50,7 @@ class BatchReply:
     body: Any = None
     error: NsnError | None = None
     total: int | None = None
+    took_s: float = 0.0
 
 
 def encode(batch_id: str, items: Sequence[BatchItem]) -> bytes:
@@ -58,7 +62,13 @@ def encode(batch_id: str, items: Sequence[BatchItem]) -> bytes:
 
 
 def decode(
-    content: bytes, items: Sequence[BatchItem], *, batch_id: str, where: Where, now: float
+    content: bytes,
+    items: Sequence[BatchItem],
+    *,
+    batch_id: str,
+    where: Where,
+    now: float,
+    took_s: float = 0.0,
 ) -> list[BatchReply]:
     """Read the answer: one reply per item, in the order of `items`."""
     data = orjson.loads(content)
@@ -70,7 +80,12 @@ def decode(
         raise UnexpectedResponseError("the answer belongs to another batch", where=where)
     answers = _by_id(serviced, items, where)
     not_run = {_id_of(entry) for entry in data.get("unserviced_requests") or ()}
-    return [_reply(item, answers.get(item.id), item.id in not_run, where, now) for item in items]
+    return [
+        _reply(item, entry, where, now, took_s)
+        if (entry := answers.get(item.id)) is not None
+        else _unanswered(item, item.id in not_run, where, took_s)
+        for item in items
+    ]
 
 
 def _encoded(item: BatchItem) -> dict[str, Any]:
@@ -107,27 +122,38 @@ def _id_of(entry: Any) -> str:
     return str(entry.get("id", "") if isinstance(entry, dict) else entry)
 
 
+def _unanswered(item: BatchItem, not_run: bool, outer: Where, took_s: float) -> BatchReply:
+    if not_run:
+        return BatchReply(item.id, None, took_s=took_s)
+    lost = OutcomeUnknownError(
+        "the batch answer does not mention this item", where=_at(item, outer)
+    )
+    return BatchReply(item.id, None, error=lost, took_s=took_s)
+
+
 def _reply(
-    item: BatchItem, entry: Mapping[str, Any] | None, not_run: bool, outer: Where, now: float
+    item: BatchItem, entry: Mapping[str, Any], outer: Where, now: float, took_s: float
 ) -> BatchReply:
-    where = Where(outer.system, f"{item.method} {item.url.partition('?')[0]}")
-    if entry is None:
-        if not_run:
-            return BatchReply(item.id, None)
-        lost = OutcomeUnknownError("the batch answer does not mention this item", where=where)
-        return BatchReply(item.id, None, error=lost)
     status = _integer(entry.get("status_code"))
-    content = _content(entry.get("body"))
     if status is None:
-        lost = OutcomeUnknownError("the batch answer gives no status", where=where)
-        return BatchReply(item.id, None, error=lost)
-    headers = _headers(entry.get("headers"))
-    answered = Where(where.system, where.operation, status, outer.request_id)
-    error = judge(Answer(status, headers, content), answered, now=now)
+        lost = OutcomeUnknownError("the batch answer gives no status", where=_at(item, outer))
+        return BatchReply(item.id, None, error=lost, took_s=took_s)
+    content = _content(entry.get("body"))
+    body = _parsed(content)
+    listed = entry.get("headers")
+    headers = _headers(listed) if listed else _NO_HEADERS
+    total = _integer(headers.get("X-Total-Count"))
+    if status in _DONE and isinstance(body, dict) and not body.get("error"):
+        return BatchReply(item.id, status, body, None, total, took_s)  # what `judge` says too
+    where = replace(_at(item, outer), status=status, request_id=outer.request_id)
+    error = judge(Answer(status, headers, content), where, now=now)
     if error is not None and not item.is_read:
         error = unknown_if_unsafe(error)
-    total = _integer(headers.get("X-Total-Count"))
-    return BatchReply(item.id, status, _parsed(content), error, total)
+    return BatchReply(item.id, status, body, error, total, took_s)
+
+
+def _at(item: BatchItem, outer: Where) -> Where:
+    return Where(outer.system, f"{item.method} {item.url.partition('?')[0]}")
 
 
 def _content(body: Any) -> bytes:

@@ -85,6 +85,7 @@ class _Call:
     options: dict[str, Any]
     where: Where
     idempotent: bool
+    patient: bool
     returned: Collection[int]
     secrets: tuple[str, ...]
 
@@ -155,10 +156,12 @@ class Http:
         data: Mapping[str, str] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         returned: Collection[int] = (),
+        patient: bool = True,
     ) -> requests.Response:
         """Send one request until it succeeds or is hopeless; statuses in `returned` are not judged.
 
-        A success is a 2xx with a parsable JSON body free of an `error`, or a 204.
+        A success is a 2xx with a parsable JSON body free of an `error`, or a 204. Without patience
+        a 429 is raised at once: the caller slows down as a whole, and sends again when it likes.
         """
         call = _Call(
             method=method,
@@ -171,6 +174,7 @@ class Http:
             },
             where=Where(self.system, f"{method} {path.partition('?')[0]}"),
             idempotent=idempotent,
+            patient=patient,
             returned=returned,
             secrets=tuple(_form_secrets(data)),
         )
@@ -194,6 +198,8 @@ class Http:
             except TransientError as error:
                 if isinstance(error, ThrottledError):
                     self._count("throttled")
+                    if not call.patient:
+                        raise
                 delay = next_delay_s(attempt, error, self._policy, jitter=self._random())
                 if delay is None:
                     raise

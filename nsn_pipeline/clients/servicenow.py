@@ -175,7 +175,8 @@ class ServiceNowClient:
         """Send one batch; a reply per item, in order. Raises only when the whole call failed.
 
         A batch of reads is repeated like any read. One that writes is not repeated once it may
-        have been received: it raises OutcomeUnknownError, for each of its writes.
+        have been received: it raises OutcomeUnknownError, for each of its writes. Neither is it
+        after a 429, which is decided before any of it is run: the caller sets the pace of writes.
         """
         if not requests:
             return []
@@ -187,9 +188,17 @@ class ServiceNowClient:
             data=encode(batch_id, requests),
             headers={"Content-Type": "application/json"},
             idempotent=safe,
+            patient=safe,
         )
         where = Where(self._http.system, f"POST {BATCH_PATH}", response.status_code)
-        return decode(response.content, requests, batch_id=batch_id, where=where, now=self._now())
+        return decode(
+            response.content,
+            requests,
+            batch_id=batch_id,
+            where=where,
+            now=self._now(),
+            took_s=response.elapsed.total_seconds(),
+        )
 
     def close(self) -> None:
         self._http.close()

@@ -1,11 +1,13 @@
 """What one answer to one write proves.
 
 Pure. A 201 proves little: unknown and protected columns are dropped without a word, so only the
-echoed record counts (docs/facts/servicenow.md 2.4). Whatever proves nothing is looked up again.
+echoed record counts (docs/facts/servicenow.md 2.4). A creation is proven when the echo holds all
+that was sent, and a read-back then finds the record once, in the version that was echoed
+(docs/decisions/0010-what-proves-a-write.md). Whatever proves nothing is looked up again.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Protocol
@@ -23,8 +25,10 @@ from nsn_pipeline.errors import (
 )
 from nsn_pipeline.load import problems
 from nsn_pipeline.load.compare import received
-from nsn_pipeline.load.plan import Change, stored_as_wanted
+from nsn_pipeline.load.plan import Change, Row, differences, stored_as_wanted
 from nsn_pipeline.load.table import Table
+
+VERSION = "sys_mod_count"  # ServiceNow counts every change of a record here
 
 _SUCCESS = {"create": HTTPStatus.CREATED, "update": HTTPStatus.OK, "retire": HTTPStatus.OK}
 # Gone, or gone already. A row hidden by access rules is 404 as well: the read-back tells.
@@ -40,6 +44,7 @@ _RETRIED = frozenset({202, 408, 429, 500, 502, 503, 504})
 class Verdict(StrEnum):
     """What follows from an answer."""
 
+    PROVEN = "proven"  # created as wanted, and read back
     CONFIRMED = "confirmed"  # the echo holds our values; a read-back has the last word
     RESEND = "resend"  # it was not run
     UNKNOWN = "unknown"  # look it up by key before anything is sent again
@@ -60,11 +65,31 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
+    """`version` is set where a read-back of it is enough to prove the record."""
+
     verdict: Verdict
     sys_id: str = ""
     problems: tuple[Problem, ...] = ()
     words: str = ""
     retry_after_s: float | None = None
+    version: str = ""
+
+
+def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
+    """Judge the read-back of a confirmed creation.
+
+    The record must be there once, be the one that was made, and be unchanged since its echo, which
+    held all our values. Otherwise it stays confirmed: all its columns are read before anything is
+    said or done.
+    """
+    if len(rows) != 1 or not confirmed.version:
+        return confirmed
+    (row,) = rows
+    if received(row.get("sys_id")) != confirmed.sys_id:
+        return confirmed
+    if received(row.get(VERSION)) != confirmed.version:
+        return confirmed
+    return replace(confirmed, verdict=Verdict.PROVEN)
 
 
 def judge(table: Table, change: Change, answer: Answer) -> Judgement:
@@ -153,7 +178,9 @@ def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgeme
                 faults.append(problems.not_stored(column, sent, received(stored)))
     if faults:
         return Judgement(Verdict.FAILED, sys_id, tuple(faults))
-    return Judgement(Verdict.CONFIRMED, sys_id)
+    complete = change.kind == "create" and not differences(table, change.values, record)
+    version = received(record.get(VERSION)) if complete else ""
+    return Judgement(Verdict.CONFIRMED, sys_id, version=version)
 
 
 def _raise_for_everyone(table: Table, answer: Answer, text: str, words: str) -> None:

@@ -103,12 +103,16 @@ class Ledger:
     def note(self, outbox: Iterable[Change], judgements: dict[str, Judgement]) -> list[Judgement]:
         """Enter the answers; returns the ones worth waiting over before the next round.
 
-        A confirmed record stays open until it has been read back: ServiceNow is known to confirm
-        what it does not keep, and a default may have filled a column that was left empty.
+        A record that is confirmed and not proven stays open until all of it has been read back:
+        ServiceNow is known to confirm what it does not keep, and a default may have filled a column
+        that was left empty.
         """
         waiting: list[Judgement] = []
         for change in outbox:
             key, judgement = change.key, judgements[change.key]
+            if judgement.verdict is Verdict.PROVEN:
+                self._settle(key, _WRITTEN[change.kind], judgement.sys_id)
+                continue
             if judgement.verdict is Verdict.FAILED:
                 sys_id = judgement.sys_id or ("" if change.kind == "create" else change.sys_id)
                 self._settle(key, "failed", sys_id, judgement.problems)

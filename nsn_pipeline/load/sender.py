@@ -1,51 +1,51 @@
-"""Sends one round of changes through the Batch API, and judges every answer.
+"""Sends one round of changes through the Batch API, judges every answer, and proves creations.
 
-Knows nothing of look-ups or attempts: what is not proven goes back to the writer, which looks it
-up. Only items that ServiceNow says it did not run are sent again at once.
+Knows nothing of plans or attempts: what is not proven goes back to the writer, which looks it up.
+Two kinds of change are sent again at once, because they certainly were not run: items that
+ServiceNow lists as not reached, and all items of a call that was answered 429 as a whole, which is
+decided before any work is done (docs/facts/servicenow.md 6). Should that ever be untrue, nothing
+comes of it but a clash: a creation carries its own sys_id, and a change sets the same values again.
 """
 
 import threading
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Executor, wait
+from collections.abc import Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
 
 from nsn_pipeline.clients.servicenow import BatchItem
-from nsn_pipeline.errors import NsnError, OutcomeUnknownError, TransientError
-from nsn_pipeline.load.judge import Answer, Judgement, Verdict, judge
-from nsn_pipeline.load.plan import Change
+from nsn_pipeline.errors import NsnError, OutcomeUnknownError, ThrottledError, TransientError
+from nsn_pipeline.load.judge import VERSION, Answer, Judgement, Verdict, judge, prove
+from nsn_pipeline.load.lanes import Lanes
+from nsn_pipeline.load.plan import Change, Row
 from nsn_pipeline.load.table import Table
+
+_PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
+_SMALLEST_SHARE = 100
 
 
 class Reply(Answer, Protocol):
     @property
     def id(self) -> str: ...
+    @property
+    def took_s(self) -> float: ...
 
 
 class BatchClient(Protocol):
-    """The writing half of the ServiceNow client."""
+    """The writing half of the ServiceNow client, and the look-up that proves it."""
 
     def batch(self, requests: Sequence[BatchItem]) -> Sequence[Reply]: ...
 
-
-@dataclass(frozen=True, slots=True)
-class Pacer:
-    """How much is asked of ServiceNow at once.
-
-    Asked before each batch, so that a policy that learns from the answers can take its place. Fifty
-    records stay well below the 30 s a batch may take, and more per batch gains nothing
-    (docs/facts/runtime.md 3).
-    """
-
-    connections: int = 8
-    batch_size: int = 50
+    def lookup(
+        self, table: str, key: str, values: Sequence[str], fields: Sequence[str]
+    ) -> Mapping[str, Sequence[Row]]: ...
 
 
 @dataclass(slots=True)
 class Sent:
-    """The judgement per key, how many calls it took, and the last failure of a whole call."""
+    """The judgement per key, how many batches it took, and the last failure of a whole call."""
 
     judgements: dict[str, Judgement] = field(default_factory=dict)
     calls: int = 0
@@ -56,17 +56,18 @@ class Sent:
 class Sender:
     """One round over one table; make a new one for each."""
 
-    def __init__(self, client: BatchClient, table: Table, pacer: Pacer, executor: Executor) -> None:
+    def __init__(self, client: BatchClient, table: Table, lanes: Lanes) -> None:
         self._client = client
         self._table = table
-        self._pacer = pacer
-        self._executor = executor
+        self._lanes = lanes
         self._collection = f"/api/now/table/{quote(table.name)}"
         self._query = (
-            f"?sysparm_fields={quote(','.join(table.fields), safe=',')}"
+            f"?sysparm_fields={quote(','.join((*table.fields, VERSION)), safe=',')}"
             "&sysparm_exclude_reference_link=true"
         )
         self._waiting: deque[Change] = deque()
+        self._unproven: deque[str] = deque()
+        self._working = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._sent = Sent()
@@ -74,36 +75,69 @@ class Sender:
     def send(self, changes: Sequence[Change]) -> Sent:
         """Send all changes; raises what no repetition can cure, after the open calls have ended."""
         self._waiting.extend(changes)
-        batches = -(-len(changes) // self._pacer.batch_size)
-        workers = min(self._pacer.connections, batches)
-        futures = [self._executor.submit(self._work) for _ in range(workers)]
+        self._working = min(self._lanes.ceiling, len(changes))
+        futures = [self._lanes.executor.submit(self._work) for _ in range(self._working)]
         wait(futures)
         for future in futures:
             future.result()
         return self._sent
 
     def _work(self) -> None:
-        while batch := self._take():
-            try:
-                self._send(batch)
-            except Exception:
-                self._stopped.set()
-                raise
+        try:
+            while self._step():
+                pass
+        except BaseException:
+            self._stopped.set()
+            raise
+
+    def _step(self) -> bool:
+        """Make one call; False when nothing is left to do."""
+        rest_s = 0.0
+        with self._lanes.lane():
+            if batch := self._take():
+                rest_s = self._send(batch)
+            elif keys := self._take_unproven():
+                self._prove(keys)
+            else:
+                return False
+        self._lanes.rest(rest_s)
+        return True
 
     def _take(self) -> list[Change]:
         with self._lock:
-            if self._stopped.is_set():
+            waiting = len(self._waiting)
+            if not waiting or self._stopped.is_set():
                 return []
-            size = min(self._pacer.batch_size, len(self._waiting))
+            size = self._lanes.batch_size(self._table.name, waiting)
             return [self._waiting.popleft() for _ in range(size)]
 
-    def _send(self, batch: list[Change]) -> None:
+    def _take_unproven(self) -> list[str]:
+        """A share of the confirmed records, evenly cut; whoever leaves last takes what is left."""
+        with self._lock:
+            if self._stopped.is_set():
+                return []
+            held = len(self._unproven)
+            even = -(-held // self._lanes.connections)
+            share = min(max(even, _SMALLEST_SHARE), _PROOF_SHARE, held)
+            if self._working > 1 and held < _SMALLEST_SHARE:
+                share = 0
+            if not share:
+                self._working -= 1
+            return [self._unproven.popleft() for _ in range(share)]
+
+    def _send(self, batch: list[Change]) -> float:
+        """Send a batch; the seconds to rest afterwards."""
         items = [self._item(str(number), change) for number, change in enumerate(batch)]
+        started = self._lanes.clock()
         try:
             replies = self._client.batch(items)
+        except ThrottledError as error:
+            return self._throttled(batch, error)
         except (TransientError, OutcomeUnknownError) as error:
+            self._lanes.answered(self._table.name, len(batch), 0, self._lanes.clock() - started)
             self._record(dict.fromkeys((change.key for change in batch), _unknown(error)), error)
-            return
+            return 0.0
+        took_s = next((reply.took_s for reply in replies), 0.0) or self._lanes.clock() - started
         by_id = {reply.id: reply for reply in replies}
         judged = {
             change.key: judge(self._table, change, reply)
@@ -111,8 +145,11 @@ class Sender:
             else Judgement(Verdict.UNKNOWN, words="the batch answer does not mention it")
             for number, change in enumerate(batch)
         }
+        not_run = [change for change in batch if judged[change.key].verdict is Verdict.RESEND]
+        self._lanes.answered(self._table.name, len(batch), len(batch) - len(not_run), took_s)
         self._record(judged)
-        self._resend([c for c in batch if judged[c.key].verdict is Verdict.RESEND], len(batch))
+        self._resend(not_run, len(batch))
+        return 0.0
 
     def _item(self, item_id: str, change: Change) -> BatchItem:
         if change.kind == "create":
@@ -127,10 +164,19 @@ class Sender:
         with self._lock:
             self._sent.calls += 1
             self._sent.judgements.update(judged)
+            self._unproven.extend(key for key, found in judged.items() if found.version)
             if failure is None:
                 self._sent.answered += 1
             elif isinstance(failure, TransientError):
                 self._sent.failure = failure
+
+    def _throttled(self, batch: list[Change], error: ThrottledError) -> float:
+        """None of it was run: it goes first again, without a look-up."""
+        rest_s = self._lanes.refused(self._table.name, len(batch), error)
+        with self._lock:
+            self._sent.calls += 1
+            self._waiting.extendleft(reversed(batch))
+        return rest_s
 
     def _resend(self, not_run: list[Change], asked: int) -> None:
         """Items not run go first again, as long as the server gets somewhere at all."""
@@ -140,6 +186,16 @@ class Sender:
             else:
                 stuck = Judgement(Verdict.UNKNOWN, words="ServiceNow ran nothing of the batch")
                 self._sent.judgements.update(dict.fromkeys((c.key for c in not_run), stuck))
+
+    def _prove(self, keys: list[str]) -> None:
+        """Read confirmed creations back: each is there once, as the version that was echoed."""
+        key_column = self._table.external_key
+        rows = self._client.lookup(
+            self._table.name, key_column, keys, ("sys_id", key_column, VERSION)
+        )
+        judgements = self._sent.judgements
+        for key in keys:
+            judgements[key] = prove(judgements[key], rows.get(key, ()))
 
 
 def _unknown(error: NsnError) -> Judgement:

@@ -1,14 +1,13 @@
 """Carries a plan out, one table at a time, until every record is proven or explained.
 
-Look up by external key, plan, send, judge, and go round again: the next look-up proves what was
-written and finds what is still to do. Nothing is ever sent twice on a guess
-(docs/facts/servicenow.md 2.4).
+Look up by external key, plan, send, judge, and go round again with what is not proven: the next
+look-up finds what is still to do. Nothing is ever sent twice on a guess
+(docs/facts/servicenow.md 2.4, docs/decisions/0010-what-proves-a-write.md).
 """
 
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,10 +19,12 @@ from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import ConfigurationError, TransientError
 from nsn_pipeline.load.judge import Judgement
+from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
+from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
 from nsn_pipeline.load.plan import Plan, Row, Wanted, distinct, plan, plan_retirement
 from nsn_pipeline.load.resolver import LookUp, Resolver
-from nsn_pipeline.load.sender import BatchClient, Pacer, Sender, Sent
+from nsn_pipeline.load.sender import BatchClient, Sender, Sent
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import read_records, resolve_references
@@ -60,18 +61,19 @@ class Loader:
     ) -> None:
         self._client = client
         self._instance = instance
-        self._pacer = pacer or Pacer()
         # The client has already repeated what is safe to repeat. This counts how often one record
         # is sent while its outcome stays unknown, with a look-up in between.
         self._policy = policy or RetryPolicy(max_attempts=5)
         self._sleep = sleep
         self._jitter = jitter
         self._clock = clock
-        self._executor = ThreadPoolExecutor(self._pacer.connections, thread_name_prefix="load")
+        self._lanes = Lanes(
+            pacer or AdaptivePacer(), policy=self._policy, sleep=sleep, jitter=jitter, clock=clock
+        )
         self._checked: set[str] = set()
 
     def close(self) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._lanes.close()
 
     def __enter__(self) -> Self:
         return self
@@ -183,7 +185,7 @@ class Loader:
                 return
             if not outbox:
                 return
-            sent = Sender(self._client, table, self._pacer, self._executor).send(outbox)
+            sent = Sender(self._client, table, self._lanes).send(outbox)
             result.calls += sent.calls
             waiting = ledger.note(outbox, sent.judgements)
             self._wait(ledger, waiting, sent)
@@ -203,10 +205,13 @@ class Loader:
         if not values:
             return {}
         shares = [values[i : i + _LOOKUP_SHARE] for i in range(0, len(values), _LOOKUP_SHARE)]
+
+        def one(share: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+            with self._lanes.lane():
+                return self._client.lookup(table, column, share, fields)
+
         rows: Rows = {}
-        for found in self._executor.map(
-            lambda share: self._client.lookup(table, column, share, fields), shares
-        ):
+        for found in self._lanes.executor.map(one, shares):
             rows.update(found)
         return rows
 

@@ -4,6 +4,7 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +15,7 @@ from nsn_pipeline.errors import NsnError, OutcomeUnknownError
 
 Body = dict[str, Any]
 Mishap = str
+BATCH_LIMIT_S = 30
 
 
 def refusal(message: str, detail: str) -> Body:
@@ -55,7 +57,10 @@ class FakeServiceNow:
         self.hidden: set[str] = set()  # sys_ids that may be read and not deleted
         self.reference_columns: set[str] = set()
         self.capacity: int | None = None  # items served per batch
+        self.record_s = 0.0  # what a record takes; a batch has 30 s
+        self.after_batch: Callable[[], None] | None = None
         self.urls: list[str] = []
+        self.fields_read: list[tuple[str, ...]] = []
         self.before_batch: Callable[[], None] | None = None
         self._lock = threading.Lock()
 
@@ -69,6 +74,7 @@ class FakeServiceNow:
     ) -> dict[str, list[dict[str, str]]]:
         with self._lock:
             self.lookups.append((table, key, tuple(values)))
+            self.fields_read.append(tuple(fields))
             asked, found = set(values), defaultdict(list)
             for row in self.tables[table].values():
                 if row.get(key, "") in asked:
@@ -91,7 +97,12 @@ class FakeServiceNow:
             replies = []
             for number, item in enumerate(requests):
                 served = self.capacity is None or number < self.capacity
+                served = served and (number + 1) * self.record_s <= BATCH_LIMIT_S
                 replies.append(self._serve(item) if served else BatchReply(item.id, None, None))
+            took_s = min(len(requests) * self.record_s, BATCH_LIMIT_S)
+            replies = [replace(reply, took_s=took_s) for reply in replies]
+            if self.after_batch:
+                self.after_batch()
             if error is not None:
                 raise error
             return replies[::-1]  # order is no promise
@@ -129,12 +140,13 @@ class FakeServiceNow:
             taken = {row.get("u_netsuite_id") for row in rows.values()} - {"", None}
             if sys_id in rows or sent.get("u_netsuite_id") in taken:
                 return 403, refusal("Operation Failed", f"Error during insert of {table} ()")
-            row = rows[sys_id] = {**self.defaults, "sys_id": sys_id}
+            row = rows[sys_id] = {**self.defaults, "sys_id": sys_id, "sys_mod_count": "0"}
             status = 201
         else:
             if rest[0] not in rows:
                 return 404, refusal("No Record found", "Record doesn't exist or ACL restricts")
             row, status = rows[rest[0]], 200
+            row["sys_mod_count"] = str(int(row.get("sys_mod_count", "0")) + 1)
         self.writes.append((item.method, table, dict(sent)))
         dropped = self.unknown_columns | (
             {n for n in sent if not sent[n]} if status == 201 else set()

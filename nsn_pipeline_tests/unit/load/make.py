@@ -3,8 +3,8 @@
 import pandas as pd
 
 from nsn_pipeline.load.ledger import LoadResult
+from nsn_pipeline.load.pacing import FixedPacer, Pacer
 from nsn_pipeline.load.resolver import Resolver
-from nsn_pipeline.load.sender import Pacer
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Converter, Target, TargetColumn
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
@@ -101,12 +101,16 @@ def line(document_id: str, **changes: str) -> dict[str, str]:
 
 
 def loader(
-    fake: FakeServiceNow, *, slept: list[float] | None = None, batch_size: int = 50
+    fake: FakeServiceNow,
+    *,
+    slept: list[float] | None = None,
+    batch_size: int = 50,
+    pacer: Pacer | None = None,
 ) -> Loader:
     return Loader(
         fake,
         instance="dev1",
-        pacer=Pacer(connections=2, batch_size=batch_size),
+        pacer=pacer or FixedPacer(2, batch_size),
         sleep=(slept if slept is not None else []).append,
         jitter=lambda: 0.0,
     )

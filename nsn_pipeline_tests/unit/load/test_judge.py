@@ -11,7 +11,7 @@ from nsn_pipeline.errors import (
     PermissionDeniedError,
     ThrottledError,
 )
-from nsn_pipeline.load.judge import Verdict, judge
+from nsn_pipeline.load.judge import Verdict, judge, prove
 from nsn_pipeline.load.plan import Change
 from nsn_pipeline.load.table import prepare
 from nsn_pipeline_tests.unit.load.fake_servicenow import refusal
@@ -175,3 +175,45 @@ def test_refusal_that_no_record_can_cure_stops_the_run(
 ) -> None:
     with pytest.raises(error):
         judge(TABLE, CREATE, reply)
+
+
+VERSIONED = {**ECHO, "sys_mod_count": "0"}
+FOUND = {"sys_id": "a" * 32, "u_netsuite_id": "451", "sys_mod_count": "0"}
+
+
+def test_creation_read_back_in_the_version_of_its_echo_is_proven() -> None:
+    confirmed = judge(TABLE, CREATE, answer(201, {"result": VERSIONED}))
+    assert prove(confirmed, [FOUND]).verdict is Verdict.PROVEN
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [FOUND, {**FOUND, "sys_id": "b" * 32}],
+        [{**FOUND, "sys_id": "b" * 32}],
+        [{**FOUND, "sys_mod_count": "1"}],
+        [{"sys_id": "a" * 32, "u_netsuite_id": "451"}],
+    ],
+    ids=["gone", "twice", "another record", "changed since", "version hidden"],
+)
+def test_read_back_that_shows_anything_else_proves_nothing(rows: list[dict[str, str]]) -> None:
+    confirmed = judge(TABLE, CREATE, answer(201, {"result": VERSIONED}))
+    assert prove(confirmed, rows) == confirmed
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "echo"),
+    [
+        (CREATE, 201, ECHO),
+        (Change("create", "451", "451", "a" * 32, {**SENT, "phone": ""}, {}), 201,
+         {**VERSIONED, "phone": "000"}),
+        (UPDATE, 200, VERSIONED),
+    ],
+    ids=["without a version", "a default filled a column", "an update"],
+)  # fmt: skip
+def test_echo_that_does_not_show_all_we_want_leaves_the_record_to_a_full_read_back(
+    change: Change, status: int, echo: dict[str, str]
+) -> None:
+    confirmed = judge(TABLE, change, answer(status, {"result": echo}))
+    assert (confirmed.verdict, confirmed.version) == (Verdict.CONFIRMED, "")

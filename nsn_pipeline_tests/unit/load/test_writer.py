@@ -7,9 +7,10 @@ from nsn_pipeline.errors import (
     OutcomeUnknownError,
     ThrottledError,
 )
+from nsn_pipeline.load.pacing import AdaptivePacer
 from nsn_pipeline.load.sys_id import deterministic_sys_id
-from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
-from nsn_pipeline_tests.unit.load.make import VENDOR, frame, load, vendors
+from nsn_pipeline_tests.unit.load.fake_servicenow import BATCH_LIMIT_S, FakeServiceNow
+from nsn_pipeline_tests.unit.load.make import VENDOR, frame, load, loader, resolver, vendors
 
 TABLE = "core_company"
 
@@ -278,12 +279,78 @@ def test_batches_are_as_large_as_the_pacer_says() -> None:
     assert sorted(fake.batches) == [1, 3, 3]
 
 
-def test_only_mapped_columns_are_asked_back() -> None:
+def test_only_mapped_columns_and_the_version_are_asked_back() -> None:
     fake = FakeServiceNow()
     load(fake, vendors(v1="Acme"))
     (url,) = fake.urls
     assert url == (
         "/api/now/table/core_company"
-        "?sysparm_fields=sys_id,u_netsuite_id,name,phone,u_active,notes"
+        "?sysparm_fields=sys_id,u_netsuite_id,name,phone,u_active,notes,sys_mod_count"
         "&sysparm_exclude_reference_link=true"
     )
+
+
+def test_created_record_is_proven_by_its_version_alone() -> None:
+    fake = FakeServiceNow()
+    assert counts(load(fake, vendors(v1="Acme", v2="Bolt"))) == {"created": 2}
+    assert fake.fields_read[1:] == [("sys_id", "u_netsuite_id", "sys_mod_count")]
+
+
+def test_created_record_that_changed_since_its_echo_is_read_whole_and_put_right() -> None:
+    fake = FakeServiceNow()
+
+    def rule_that_runs_later() -> None:
+        fake.after_batch = None
+        (row,) = fake.tables[TABLE].values()
+        row.update(name="Acme (checked)", sys_mod_count="1")
+
+    fake.after_batch = rule_that_runs_later
+    result = load(fake, vendors(v1="Acme"))
+    assert counts(result) == {"created": 1}
+    assert [method for method, _, _ in fake.writes] == ["POST", "PATCH"]
+    assert fake.by_key(TABLE)["v1"][0]["name"] == "Acme"
+
+
+def test_second_record_that_appears_under_the_key_while_we_write_is_found() -> None:
+    fake = FakeServiceNow()
+    stranger = {"sys_id": "e" * 32, "u_netsuite_id": "v1", "name": "Acme"}
+    fake.after_batch = lambda: fake.seed(TABLE, [stranger])
+    result = load(fake, vendors(v1="Acme"))
+    assert result.records["v1"].problems[0].reason is Reason.DUPLICATE_IN_SERVICENOW
+
+
+def test_instance_that_hides_versions_is_read_whole() -> None:
+    fake = FakeServiceNow(unknown_columns=["sys_mod_count"])
+    assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
+    assert "name" in fake.fields_read[-1]
+
+
+def test_call_refused_as_a_whole_is_sent_again_without_a_look_up() -> None:
+    slept: list[float] = []
+    fake = FakeServiceNow(call_errors=[ThrottledError("slow down", retry_after_s=7)])
+    result = load(fake, vendors(a="A", b="B"), slept=slept)
+    assert counts(result) == {"created": 2}
+    assert len(fake.writes) == 2
+    assert len(fake.lookups) == 2  # the plan's, and the proof
+    assert slept == [7]
+
+
+def test_server_that_asks_for_more_patience_than_a_run_has_stops_it() -> None:
+    slept: list[float] = []
+    fake = FakeServiceNow(call_errors=[ThrottledError("this hour is used up", retry_after_s=1800)])
+    with pytest.raises(ThrottledError):
+        load(fake, vendors(a="A"), slept=slept)
+    assert (slept, fake.writes) == ([], [])
+
+
+@pytest.mark.parametrize("record_s", [0.008, 0.4, 2.6, 5.9])
+def test_slow_rules_do_not_trip_the_time_limit_of_a_batch(record_s: float) -> None:
+    fake = FakeServiceNow()
+    fake.record_s = record_s
+    rows = vendors(**{f"v{n}": "x" for n in range(400)})
+    with loader(fake, pacer=AdaptivePacer(4)) as writer:
+        result = writer.load(VENDOR, rows, resolver=resolver(fake))
+    assert counts(result) == {"created": 400}
+    assert len(fake.writes) == 400
+    assert sum(fake.batches) == 400  # nothing was left unserviced
+    assert max(fake.batches) * record_s < BATCH_LIMIT_S

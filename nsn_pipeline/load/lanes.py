@@ -1,0 +1,109 @@
+"""The connections of a run: who may call now, and when nobody may.
+
+A lane is held for the length of one call. How many there are is the pacer's to say at any moment;
+the lease in `state.leases` bounds them once more, across processes.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
+from nsn_pipeline.errors import ThrottledError
+from nsn_pipeline.load.pacing import Outcome, Pacer
+
+
+class Lanes:
+    """Shared by all threads of a run."""
+
+    def __init__(
+        self,
+        pacer: Pacer,
+        *,
+        policy: RetryPolicy,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.executor = ThreadPoolExecutor(pacer.ceiling, thread_name_prefix="load")
+        self.clock = clock
+        self._pacer = pacer
+        self._policy = policy
+        self._sleep = sleep
+        self._jitter = jitter
+        self._changed = threading.Condition()
+        self._in_flight = 0
+        self._resting = 0
+        self._refusals = 0  # in a row, with nothing let through between them
+
+    @property
+    def ceiling(self) -> int:
+        return self._pacer.ceiling
+
+    @property
+    def connections(self) -> int:
+        with self._changed:
+            return self._pacer.connections
+
+    @contextmanager
+    def lane(self) -> Iterator[None]:
+        """Wait for a lane and hold it for one call."""
+        with self._changed:
+            self._changed.wait_for(self._is_open)
+            self._in_flight += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_flight -= 1
+                self._changed.notify_all()
+
+    def batch_size(self, table: str, waiting: int) -> int:
+        """How many records the next batch takes."""
+        with self._changed:
+            return max(1, min(self._pacer.batch_size(table, waiting), waiting))
+
+    def answered(self, table: str, asked: int, ran: int, seconds: float) -> None:
+        """Tell what a batch showed; while its lane is still held."""
+        with self._changed:
+            self._refusals = 0
+            self._pacer.learn(Outcome(table, asked, ran, seconds, self._in_flight))
+
+    def refused(self, table: str, asked: int, error: ThrottledError) -> float:
+        """Tell of a 429, while the lane is still held; the seconds to `rest` once it is given up.
+
+        While others are in flight, fewer connections are the cure, and nobody waits. Raises `error`
+        when ServiceNow asks for more patience than a run has, or lets nothing through any more.
+        """
+        with self._changed:
+            in_flight = self._in_flight
+            self._pacer.learn(Outcome(table, asked, 0, 0.0, in_flight, throttled=True))
+            if error.retry_after_s is None and in_flight > 1:
+                return 0.0
+            if not self._resting:  # refused together is refused once
+                self._refusals += 1
+            delay_s = next_delay_s(self._refusals, error, self._policy, jitter=self._jitter())
+            if delay_s is None:
+                raise error
+            self._resting += 1
+            return delay_s
+
+    def rest(self, seconds: float) -> None:
+        """Sit out what `refused` returned; every lane stays closed meanwhile."""
+        if not seconds:
+            return
+        try:
+            self._sleep(seconds)
+        finally:
+            with self._changed:
+                self._resting -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        self.executor.shutdown(wait=True, cancel_futures=True)
+
+    def _is_open(self) -> bool:
+        return not self._resting and self._in_flight < self._pacer.connections
