@@ -142,7 +142,12 @@ class Connections:
         """Writes documents to ServiceNow over at most as many connections as the settings allow."""
         pacer = AdaptivePacer(self.settings.servicenow.concurrency)
         return self._closing.enter_context(
-            Loader(self.servicenow, instance=self.instance.name, pacer=pacer)
+            Loader(
+                self.servicenow,
+                instance=self.instance.name,
+                reader_currency=self.settings.servicenow.currency,
+                pacer=pacer,
+            )
         )
 
     def resolver(self) -> Resolver:

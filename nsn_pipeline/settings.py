@@ -113,6 +113,9 @@ class ServiceNowSettings(_Section):
     password: SecretStr | None = None
     base_url: str | None = None
     concurrency: int = Field(default=8, ge=1, le=64)
+    # In which the integration user reads currency columns. Without it, amounts that are compared
+    # and never written (`owner: compared`) are not judged.
+    currency: str = Field(default="", pattern="^([A-Z]{3})?$")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -201,6 +204,7 @@ _SERVICENOW_VARIABLES = {
     "SERVICENOW_PASSWORD": "password",
     "SERVICENOW_BASE_URL": "base_url",
     "SERVICENOW_CONCURRENCY": "concurrency",
+    "SERVICENOW_CURRENCY": "currency",
 }
 VARIABLES: tuple[str, ...] = (
     *_PROJECT_VARIABLES,

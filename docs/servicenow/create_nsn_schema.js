@@ -48,8 +48,8 @@ var SERVES = {
   "glide_date_time": ["glide_date_time", "due_date", "glide_date"],
   "reference": ["reference"],
   "glide_date": ["glide_date"],
-  "decimal": ["decimal", "float", "floating", "integer"],
   "currency": ["currency", "price", "currency2", "fx_currency2_instance"],
+  "decimal": ["decimal", "float", "floating", "integer"],
   "integer": ["integer", "longint"]
 };
 var TABLES = [
@@ -90,6 +90,7 @@ var TABLES = [
     {name: "status", label: "Status", type: "string", length: 40},
     {name: "u_netsuite_number", label: "NetSuite number", type: "string", length: 80},
     {name: "u_currency", label: "Currency", type: "string", length: 3},
+    {name: "total_cost", label: "Total cost", type: "currency"},
     {name: "u_total_amount", label: "Total amount", type: "decimal", scale: 4},
     {name: "u_netsuite_url", label: "NetSuite link", type: "string", length: 1024}
   ]},

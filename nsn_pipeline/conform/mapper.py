@@ -1,6 +1,7 @@
 """From canonical rows to the columns of a target: Table API text, or a problem per bad row."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import pyarrow as pa
 from nsn_pipeline.conform import remedies
 from nsn_pipeline.conform.converters import CONVERTERS, Task
 from nsn_pipeline.conform.derived import BASES, CHANGE, DERIVED, received_kinds
-from nsn_pipeline.conform.findings import Told
+from nsn_pipeline.conform.findings import Findings, Told
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.conform.rows import arrow_series, flags
 from nsn_pipeline.conform.values import present
@@ -40,17 +41,24 @@ class Mapper(Task):
     """A task with the checks that every column shares: readable, required, keys."""
 
     def check_readable(self, *always: str) -> None:
-        """Everything the target reads, and `always`, must have been readable."""
-        wanted = dict.fromkeys((*always, *self.target.sources))
+        """Everything that is written, and `always`, must have been readable."""
+        wanted = dict.fromkeys((*always, *self.target.written_sources))
         for name in wanted:
             for base in BASES.get(name, (name,)):
                 if base in self.rows.raw and base not in self.unreadable:
                     self._check_readable(base)
 
     def columns(self) -> dict[str, pa.Array]:
-        """Every target column as text; null is the empty text, which clears the column."""
-        converted = {column.column: self._convert(column) for column in self.target.columns}
-        return {name: pc.fill_null(values, "") for name, values in converted.items()}
+        """Every target column as text; null is the empty text, which clears the column.
+
+        A column that is compared only is null where NetSuite gives nothing to compare with.
+        """
+        return {
+            column.column: pc.fill_null(self._convert(column), "")
+            if column.is_written
+            else self._to_compare(column)
+            for column in self.target.columns
+        }
 
     def keys(self) -> pa.Array:
         """External keys; a key that is missing, unsafe or used twice is a problem."""
@@ -82,6 +90,18 @@ class Mapper(Task):
         if column.required:
             self._check_required(column, values)
         return values
+
+    def _to_compare(self, column: TargetColumn) -> pa.Array:
+        """A value that cannot be converted rejects nothing here: nothing is written from it."""
+        if column.literal is not None:
+            return self._convert(column)
+        each = replace(self.rows, doc=np.arange(self.rows.count, dtype=np.int64))
+        apart = replace(self, rows=each, findings=Findings(), cut={})
+        values = pc.fill_null(CONVERTERS[column.converter.name](apart, column), "")
+        useless = apart.findings.rejected(self.rows.count)
+        for base in BASES.get(column.source, (column.source,)):
+            useless |= flags(self.rows.unreadable(base))
+        return pc.if_else(pa.array(useless), pa.scalar(None, pa.string()), values)
 
     def _check_readable(self, base: str) -> None:
         bad = self.rows.unreadable(base)

@@ -15,7 +15,14 @@ from nsn_pipeline.extract.documents import (
     ORDER_LINKS,
     POSTING_ACCOUNTS,
 )
-from nsn_pipeline.profiles.model import LINE_SUFFIX, Profile, Target, TargetColumn, custom_columns
+from nsn_pipeline.profiles.model import (
+    LINE_SUFFIX,
+    Converter,
+    Profile,
+    Target,
+    TargetColumn,
+    custom_columns,
+)
 from nsn_pipeline.records.registry import LOOKUPS, REGISTRY
 from nsn_pipeline.records.spec import Source
 
@@ -105,7 +112,8 @@ class TargetNeed:
 
     `kind` is a converter's name, "key" for an external key, "read" for a column that is only read,
     "wish" for one that is read when it is there. `length` is the longest text that is written and
-    `reference` the table that a reference must point to.
+    `reference` the table that a reference must point to. A `compared` column must hold values of
+    its kind and be readable; nothing is ever written to it.
     """
 
     column: str
@@ -113,6 +121,11 @@ class TargetNeed:
     length: int = 0
     reference: str = ""
     unique: bool = False
+    compared: bool = False
+
+    @property
+    def is_written(self) -> bool:
+        return not self.compared and self.kind not in {"read", "wish"}
 
 
 @dataclass(slots=True)
@@ -149,7 +162,7 @@ def _add_target(
     needs: dict[str, TableNeed], profile: Profile, target: Target, *, parent: str
 ) -> None:
     need = needs.setdefault(target.table, TableNeed(target.table, target.external_key))
-    need.writes = True
+    need.writes = need.writes or any(column.is_written for column in target.columns)
     need.creates = need.creates or target.create
     kind, length = ("key", _KEY_LENGTH) if target.create else ("read", 0)
     need.uses.append(TargetNeed(target.external_key, kind, length, unique=target.create))
@@ -161,18 +174,22 @@ def _add_target(
 
 def _use(profile: Profile, column: TargetColumn, parent: str) -> TargetNeed:
     converter = column.converter
-    length = 0
-    if converter.name == "text":
-        # `cut` texts are shortened to the profile's length, so the column must hold that as well
-        length = int(converter.argument or "0")
-    elif converter.name == "choice":
-        length = max((len(value) for _, value in converter.choices), default=0)
+    length = _longest(converter) if column.is_written else 0
     reference = ""
     if converter.name == "reference":
         reference = (
             parent if converter.argument == "parent" else _table(profile, converter.argument)
         )
-    return TargetNeed(column.column, converter.name, length, reference)
+    return TargetNeed(
+        column.column, converter.name, length, reference, compared=not column.is_written
+    )
+
+
+def _longest(converter: Converter) -> int:
+    if converter.name == "text":
+        # `cut` texts are shortened to the profile's length, so the column must hold that as well
+        return int(converter.argument or "0")
+    return max((len(value) for _, value in converter.choices), default=0)
 
 
 def _table(profile: Profile, name: str) -> str:

@@ -176,7 +176,7 @@ def _check_columns(
             _check_column(checklist, need.table, info, wanted, targets)
         elif any(use.kind != "wish" for use in wanted):
             _report_missing(checklist, need.table, wanted)
-    written = {name for name, wanted in uses.items() if any(use.kind != "read" for use in wanted)}
+    written = {name for name, wanted in uses.items() if any(use.is_written for use in wanted)}
     unfed = sorted(
         name
         for name, info in columns.items()
@@ -196,7 +196,12 @@ def _report_missing(checklist: Checklist, table: str, wanted: Sequence[TargetNee
     checklist.fail(
         f"servicenow.column.{table}.{use.column}",
         "ServiceNow column",
-        f"{table}.{use.column} does not exist: what is written to it would vanish silently",
+        f"{table}.{use.column} does not exist: "
+        + (
+            "what is written to it would vanish silently"
+            if any(one.is_written for one in wanted)
+            else "there is nothing to compare with"
+        ),
         f"Add the column to {table} as {_kind(use)} ({_SCRIPT}), or take it out of the profile.",
     )
 
@@ -245,7 +250,7 @@ def _check_column(
                 f"Raise the max length of {name} to {use.length}, or lower it in the profile.",
             )
             return
-        if _is_written(use) and info.read_only:
+        if use.is_written and info.read_only:
             _report_read_only(checklist, table, info)
             return
         if use.unique and info.unique is False:
@@ -256,10 +261,6 @@ def _check_column(
                 f"Tick Unique on {name} ({_SCRIPT}).",
             )
             return
-
-
-def _is_written(use: TargetNeed) -> bool:
-    return use.kind not in {"read", "wish"}
 
 
 def _report_read_only(checklist: Checklist, table: str, info: ColumnInfo) -> None:

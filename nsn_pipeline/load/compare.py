@@ -4,13 +4,17 @@ Pure. Every value ServiceNow returns is text, and null is the empty text
 (docs/facts/servicenow.md 2.3).
 """
 
+import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from nsn_pipeline.load.table import Comparison
 
 _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"false", "0", ""})  # a flag never set reads as empty and means false
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_INSTANT = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})(?:[ T](?P<time>\d{2}:\d{2}:\d{2})(?:\.0+)?Z?)?")
+_MIDNIGHT = "00:00:00"
 
 
 def received(value: object) -> str:
@@ -31,6 +35,24 @@ def same(comparison: Comparison, wanted: str, present: str) -> bool:
 
 def _different(_wanted: str, _present: str) -> bool:
     return False
+
+
+def _same_date(wanted: str, present: str) -> bool:
+    """A day kept in a date-time column comes back as its midnight."""
+    if _DAY.fullmatch(wanted) is None:
+        return False
+    return _instant(present) == (wanted, _MIDNIGHT)
+
+
+def _same_datetime(wanted: str, present: str) -> bool:
+    """The same second in UTC, however it is punctuated. A day alone is no instant of ours."""
+    instant = _instant(wanted)
+    return instant is not None and instant == _instant(present)
+
+
+def _instant(text: str) -> tuple[str, str] | None:
+    match = _INSTANT.fullmatch(text)
+    return None if match is None else (match["day"], match["time"] or _MIDNIGHT)
 
 
 def _same_number(wanted: str, present: str) -> bool:
@@ -66,6 +88,22 @@ def same_presence(wanted: str, present: str) -> bool:
     return present != ""
 
 
+def same_to_the_unit(wanted: str, present: str) -> bool:
+    """Whether a computed amount is ours once it is rounded to as many decimals as ours has.
+
+    ServiceNow multiplies prices finer than a cent and keeps four decimals.
+    """
+    amount, computed = _money(wanted)[1], _money(present)[1]
+    if amount is None or computed is None:
+        return wanted == present
+    return computed.quantize(amount, ROUND_HALF_UP) == amount
+
+
+def currency_of(text: str) -> str:
+    """The currency an amount names, if it names one."""
+    return _money(text)[0]
+
+
 def _money(text: str) -> tuple[str, Decimal | None]:
     currency, separator, amount = text.rpartition(";")
     return (currency, _number(amount)) if separator else ("", _number(text))
@@ -81,6 +119,8 @@ def _number(text: str) -> Decimal | None:
 
 _COMPARE: dict[Comparison, Callable[[str, str], bool]] = {
     Comparison.TEXT: _different,
+    Comparison.DATE: _same_date,
+    Comparison.DATETIME: _same_datetime,
     Comparison.NUMBER: _same_number,
     Comparison.MONEY: _same_money,
     Comparison.FLAG: _same_flag,

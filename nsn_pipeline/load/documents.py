@@ -5,7 +5,7 @@ A document is `loaded` only when its header and every one of its lines are prove
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
@@ -104,6 +104,7 @@ def load_documents(
         tables.append(line_result)
         for document_id, parts in _of_documents(chosen, line_result).items():
             records[document_id].extend(_with_line_id(record, document_id) for record in parts)
+    _settle_drift(loader, target, (headers, lines), records, tables, resolver=resolver)
     rows = [
         _row(document_id, records[document_id], text, _waits_for(document_id, tables))
         for document_id, text in hashes.items()
@@ -114,6 +115,38 @@ def load_documents(
 def _waits_for(document_id: str, tables: Iterable[LoadResult]) -> tuple[str, ...]:
     found = (result.waits_for.get(document_id, ()) for result in tables)
     return tuple(sorted({reference for references in found for reference in references}))
+
+
+def _settle_drift(
+    loader: Loader,
+    target: Target,
+    frames: Sequence[pd.DataFrame | None],
+    records: dict[str, list[RecordResult]],
+    tables: list[LoadResult],
+    *,
+    resolver: Resolver,
+) -> None:
+    """What the compared columns hold once the whole document is in place.
+
+    ServiceNow computes headers from lines, so a header looked at before its lines were written is
+    looked at again. Where a plan is not carried out, its documents have no such state yet.
+    """
+    parts = zip((target, target.lines), frames, tables, ("", target.record_type), strict=False)
+    for part, frame, result, parent_type in parts:
+        if part is None or frame is None or all(column.is_written for column in part.columns):
+            continue
+        moved: list[str] = []
+        for key, record in result.records.items():
+            siblings = records[record.document_id] if part is target else [record]
+            statuses = {sibling.status for sibling in siblings}
+            if "planned" in statuses:
+                result.drift.pop(key, None)
+            elif statuses & {"created", "updated"}:
+                moved.append(key)
+        rows = frame.loc[frame["_key"].isin(moved)]
+        if len(rows):
+            found = loader.compare(part, rows, resolver=resolver, parent_type=parent_type)
+            result.drift.update(found)
 
 
 def _carries_lines(header: RecordResult) -> bool:

@@ -166,7 +166,7 @@ def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgeme
     for rule in table.rules:
         column = rule.column
         sent = change.values.get(column)
-        if sent is None or not rule.compared:
+        if sent is None or not rule.is_kept:
             continue
         if sent == "" and change.kind == "create":
             continue  # a default may have filled it: the read-back finds and clears it

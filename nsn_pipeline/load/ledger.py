@@ -10,6 +10,7 @@ from typing import Literal
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
+from nsn_pipeline.load.drift import Drift
 from nsn_pipeline.load.judge import Judgement, Verdict
 from nsn_pipeline.load.plan import Change, Plan, Wanted
 
@@ -35,11 +36,15 @@ class RecordResult:
 
 @dataclass(slots=True)
 class LoadResult:
-    """One table's load: a result for every key, and the plan it began with."""
+    """One table's load: a result for every key, and the plan it began with.
+
+    `drift` is about compared columns, per key that ServiceNow holds.
+    """
 
     table: str
     records: dict[str, RecordResult] = field(default_factory=dict)
     plan: Plan = field(default_factory=Plan)
+    drift: dict[str, Drift] = field(default_factory=dict[str, Drift])  # as last looked up
     calls: int = 0
     duration_s: float = 0.0
     waits_for: dict[str, set[str]] = field(default_factory=dict)  # by document: links left empty

@@ -12,6 +12,7 @@ from typing import Literal
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
 from nsn_pipeline.load.compare import received, same, same_presence
+from nsn_pipeline.load.drift import Drift, compare_only
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Comparison, Rule, Table
 
@@ -21,7 +22,10 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One record as ServiceNow should hold it; references are sys_ids."""
+    """One record as ServiceNow should hold it; references are sys_ids.
+
+    A column that is compared only is not in `fields` where NetSuite gives nothing to compare with.
+    """
 
     key: str
     document_id: str
@@ -49,10 +53,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One change or one problem for every distinct key that is wanted."""
+    """One change or one problem for every distinct key that is wanted.
+
+    `drift` is what was found in columns that are compared and never written.
+    """
 
     changes: list[Change] = field(default_factory=list)
     problems: dict[str, Problem] = field(default_factory=dict)
+    drift: dict[str, Drift] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         return {**Counter(change.kind for change in self.changes), "failed": len(self.problems)}
@@ -115,6 +123,10 @@ def plan(
             )
         elif rows:
             result.changes.append(_change(table, record, rows[0]))
+            if table.compared:
+                result.drift[key] = compare_only(
+                    table, key, record.document_id, record.fields, rows[0]
+                )
         else:
             sys_id = deterministic_sys_id(instance, table.name, key)
             holder = holders.get(sys_id) if holders else None
@@ -183,6 +195,8 @@ def _absent(table: Table, record: Wanted, sys_id: str) -> Change:
     # Empty columns are sent too: one that is left out gets the dictionary's default value. Whether
     # the empty text keeps that default away is not documented; the writer's read-back will tell.
     values = {**record.fields, table.external_key: record.key}
+    for rule in table.compared:
+        values.pop(rule.column, None)
     return Change("create", record.key, record.document_id, sys_id, values, {})
 
 
@@ -213,10 +227,10 @@ def _held(table: Table, record: Wanted, holder: Row) -> Change | Problem:
 def differences(table: Table, values: Mapping[str, str], row: Row) -> list[str]:
     """The columns to send: those that differ, and amounts whose witness does."""
     changed: list[str] = []
-    for rule in table.rules:
+    for rule in table.plain:
         column = rule.column
         wanted = values.get(column)
-        if wanted is None or rule.triggers or not rule.compared:
+        if wanted is None:
             continue
         present = row.get(column, "")
         if wanted != present and not same(rule.comparison, wanted, received(present)):
@@ -233,8 +247,6 @@ def _amount_differs(
     rule: Rule, values: Mapping[str, str], row: Row, changed: Sequence[str]
 ) -> bool:
     """ServiceNow shows the amount in the reader's currency (docs/facts/servicenow.md 7.7)."""
-    if not rule.compared:
-        return False
     if any(trigger in changed for trigger in rule.triggers):
         return True
     return not same_presence(values[rule.column], received(row.get(rule.column)))

@@ -6,13 +6,15 @@ Pure.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nsn_pipeline.profiles.model import Retirement, Target, TargetColumn
+from nsn_pipeline.profiles.model import Owner, Retirement, Target, TargetColumn
 
 
 class Comparison(StrEnum):
     """How a value we want is compared with the text ServiceNow returns."""
 
     TEXT = "text"
+    DATE = "date"
+    DATETIME = "datetime"
     NUMBER = "number"
     MONEY = "money"
     FLAG = "flag"
@@ -21,8 +23,8 @@ class Comparison(StrEnum):
 
 _BY_CONVERTER = {
     "text": Comparison.TEXT,
-    "date": Comparison.TEXT,
-    "datetime": Comparison.TEXT,
+    "date": Comparison.DATE,
+    "datetime": Comparison.DATETIME,
     "choice": Comparison.TEXT,
     "money": Comparison.MONEY,
     "decimal": Comparison.NUMBER,
@@ -40,10 +42,19 @@ class Rule:
     column: str
     comparison: Comparison
     required: bool
-    compared: bool  # False: ServiceNow owns it; ours is only its first value
+    owner: Owner
     triggers: tuple[
         str, ...
     ]  # columns whose change makes this one change, in place of its own value
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a difference is ours to correct, and a value that was not stored a fault."""
+        return self.owner == "netsuite"
+
+    @property
+    def is_written(self) -> bool:
+        return self.owner != "compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +67,16 @@ class Table:
     create: bool
     rules: tuple[Rule, ...]
     by_column: dict[str, Rule]
-    witnessed: tuple[Rule, ...]
+    plain: tuple[Rule, ...]  # corrected by comparing their own value
+    witnessed: tuple[Rule, ...]  # corrected by comparing others'
+    compared: tuple[Rule, ...]  # never written: differences are reported
     references: tuple[Rule, ...]
     fields: tuple[str, ...]  # read on look-up and asked back after a write
     retire: Retirement
+    reader_currency: str  # currency columns are read in it; "" where that is not known
 
 
-def prepare(target: Target) -> Table:
+def prepare(target: Target, *, reader_currency: str = "") -> Table:
     """Work out rules and fields; the profile's loader has already refused a faulty profile."""
     by_source: dict[str, list[str]] = {}
     for column in target.columns:
@@ -76,10 +90,13 @@ def prepare(target: Target) -> Table:
         create=target.create,
         rules=rules,
         by_column={rule.column: rule for rule in rules},
-        witnessed=tuple(rule for rule in rules if rule.triggers),
+        plain=tuple(rule for rule in rules if rule.is_kept and not rule.triggers),
+        witnessed=tuple(rule for rule in rules if rule.is_kept and rule.triggers),
+        compared=tuple(rule for rule in rules if not rule.is_written),
         references=tuple(rule for rule in rules if rule.comparison is Comparison.REFERENCE),
         fields=tuple(fields),
         retire=target.retire,
+        reader_currency=reader_currency,
     )
 
 
@@ -92,6 +109,6 @@ def _rule(column: TargetColumn, by_source: dict[str, list[str]]) -> Rule:
         column=column.column,
         comparison=comparison,
         required=column.required,
-        compared=column.owner != "servicenow",
+        owner=column.owner,
         triggers=triggers,
     )

@@ -27,14 +27,22 @@ class Resolved:
 
 
 def read_records(table: Table, frame: pd.DataFrame) -> list[Wanted]:
-    """One `Wanted` per row; null is the empty text, which clears a column."""
+    """One `Wanted` per row; null is the empty text, which clears a column.
+
+    In a column that is compared only, null means that NetSuite gives nothing to compare with.
+    """
     columns = [rule.column for rule in table.rules]
     rows = zip(*(texts(frame, column) for column in columns), strict=True)
     identities = zip(texts(frame, "_key"), texts(frame, "_document_id"), strict=True)
-    return [
+    records = [
         Wanted(key, document_id, dict(zip(columns, row, strict=True)))
         for (key, document_id), row in zip(identities, rows, strict=True)
     ]
+    for rule in table.compared:
+        for record, value in zip(records, frame[rule.column], strict=True):
+            if pd.isna(value):
+                del record.fields[rule.column]
+    return records
 
 
 def texts(frame: pd.DataFrame, column: str) -> list[str]:
@@ -55,7 +63,9 @@ def resolve_references(
     kept = list(records)
     references = {
         text: parse_reference(text, parent_type=parent_type)
-        for text in {record.fields[rule.column] for rule in table.references for record in kept}
+        for text in {
+            record.fields.get(rule.column, "") for rule in table.references for record in kept
+        }
         if is_reference(text)
     }
     if not references:
@@ -67,10 +77,13 @@ def resolve_references(
         faults: list[Problem] = []
         notes: list[str] = []
         for rule in table.references:
-            text = record.fields[rule.column]
-            if text not in found:
+            text = record.fields.get(rule.column)
+            if text is None or text not in found:
                 continue
             sys_id = found[text].sys_id
+            if sys_id is None and not rule.is_written:
+                del record.fields[rule.column]  # nothing to compare with, and nothing to report
+                continue
             record.fields[rule.column] = sys_id or ""
             if sys_id is None:
                 problem = _unresolved(rule, references[text], found[text], resolver)

@@ -18,6 +18,7 @@ from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import ConfigurationError, TransientError
+from nsn_pipeline.load.drift import Drift, compare_only
 from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
@@ -53,6 +54,7 @@ class Loader:
         client: ServiceNow,
         *,
         instance: str,
+        reader_currency: str = "",
         pacer: Pacer | None = None,
         policy: RetryPolicy | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -61,6 +63,7 @@ class Loader:
     ) -> None:
         self._client = client
         self._instance = instance
+        self._reader_currency = reader_currency
         # The client has already repeated what is safe to repeat. This counts how often one record
         # is sent while its outcome stays unknown, with a look-up in between.
         self._policy = policy or RetryPolicy(max_attempts=5)
@@ -104,7 +107,7 @@ class Loader:
         and running again finds it.
         """
         started = self._clock()
-        table = prepare(target)
+        table = prepare(target, reader_currency=self._reader_currency)
         result = LoadResult(table.name)
         records, refused = distinct(table, read_records(table, frame))
         ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
@@ -127,6 +130,25 @@ class Loader:
         )
         result.duration_s = self._clock() - started
         return result
+
+    def compare(
+        self, target: Target, frame: pd.DataFrame, *, resolver: Resolver, parent_type: str = ""
+    ) -> dict[str, Drift]:
+        """Read again what the compared columns of these records hold, and write nothing.
+
+        For documents whose parts have just been written: ServiceNow computes a header's totals from
+        its lines.
+        """
+        table = prepare(target, reader_currency=self._reader_currency)
+        records, _ = distinct(table, read_records(table, frame))
+        ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
+        wanted = {record.key: record for record in ready.records}
+        rows = self._look_up(table, table.external_key, list(wanted))
+        return {
+            key: compare_only(table, key, record.document_id, record.fields, rows[key][0])
+            for key, record in wanted.items()
+            if len(rows.get(key, ())) == 1
+        }
 
     def retire(
         self, target: Target, gone: Mapping[str, str], *, plan_only: bool = False
@@ -174,6 +196,7 @@ class Loader:
         first = True
         while ledger.open:
             step = planned()
+            result.drift.update(step.drift)
             outbox = ledger.sort(step)
             if first:
                 first = False

@@ -18,6 +18,7 @@ from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.profiles.model import (
     LINE_SUFFIX,
     Converter,
+    Owner,
     Profile,
     ReferenceTable,
     Retirement,
@@ -74,7 +75,7 @@ class _ColumnBlock(_Block):
     source: str = Field(alias="from")
     converter: str = Field(alias="as")
     required: bool = False
-    owner: Literal["netsuite", "servicenow"] = "netsuite"
+    owner: Owner = "netsuite"
     witness: ServiceNowName | None = None
     cut: bool = False
 
@@ -309,8 +310,7 @@ def _column_faults(
         yield f"{converter}: there is no text column {currency!r}"
     if column.cut and converter.name != "text":
         yield "only text can be cut"
-    if column.witness and column.witness not in {one.column for one in target.columns}:
-        yield f"witness {column.witness!r} is not written"
+    yield from _ownership_faults(column, target)
     if converter.name == "reference" and currency in REGISTRY and currency not in profile.targets:
         yield f"refers to {currency}, which the profile does not load"
 
@@ -360,6 +360,24 @@ def _value_fault(converter: Converter, value: str) -> str | None:
             return None if fits else f"{value!r} is empty, or longer than {converter.argument}"
         case _:
             return f"only text, choice and flag columns can say that a row is retired: {converter}"
+
+
+def _ownership_faults(column: TargetColumn, target: Target) -> Iterator[str]:
+    if column.owner == "servicenow" and not target.create:
+        yield "owner servicenow is written on create alone, and the target creates nothing"
+    if column.owner == "compared":
+        if column.required:
+            yield "a compared column is never written, so it cannot be required"
+        if column.witness:
+            yield "a compared column is never written, so nothing can stand witness for it"
+        if column.column == target.parent_column:
+            yield "lines are bound to their document by it, so it must be written"
+    if column.witness:
+        owners = {one.column: one.owner for one in target.columns}
+        if column.witness not in owners:
+            yield f"witness {column.witness!r} is not written"
+        elif owners[column.witness] != "netsuite":
+            yield f"witness {column.witness!r} is not kept in step with NetSuite"
 
 
 def _parent_faults(lines: Target) -> Iterator[str]:

@@ -4,6 +4,7 @@ Plain data without I/O or checks, so that the core may use it; `loader` reads an
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ from nsn_pipeline.records.registry import REGISTRY
 from nsn_pipeline.records.spec import Column, Kind, Source
 from nsn_pipeline.records.sql import date_text, instant_text
 
-Owner = Literal["netsuite", "servicenow"]
+Owner = Literal["netsuite", "servicenow", "compared"]
 
 LINE_SUFFIX = "_line"
 
@@ -64,10 +65,11 @@ class Converter:
 class TargetColumn:
     """One ServiceNow column.
 
-    `source` is a canonical column or a literal ("=true"). ServiceNow-owned columns are written on
-    create only. `witness` is the column compared in place of this one when reading back (amounts
-    in currency columns come back converted to the reader's currency). Long text is cut only with
-    `cut`; otherwise it rejects the document.
+    `source` is a canonical column or a literal ("=true"). `owner` says whose word counts: drift of
+    `netsuite` columns is corrected, `servicenow` columns are written on create and then left alone,
+    `compared` columns are never written and their differences reported. `witness` is the column
+    compared in place of this one when reading back (amounts in currency columns come back converted
+    to the reader's currency). Long text is cut only with `cut`; otherwise it rejects the document.
     """
 
     column: str
@@ -77,6 +79,11 @@ class TargetColumn:
     owner: Owner = "netsuite"
     witness: str | None = None
     cut: bool = False
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a value of ours is ever sent to it."""
+        return self.owner != "compared"
 
     @property
     def literal(self) -> str | None:
@@ -113,8 +120,16 @@ class Target:
     @property
     def sources(self) -> tuple[str, ...]:
         """Every canonical column this target reads, key and currency columns included."""
+        return self._sources(self.columns)
+
+    @property
+    def written_sources(self) -> tuple[str, ...]:
+        """The same, without what is read for comparison alone."""
+        return self._sources([column for column in self.columns if column.is_written])
+
+    def _sources(self, columns: Iterable[TargetColumn]) -> tuple[str, ...]:
         wanted = list(self.key_columns)
-        for column in self.columns:
+        for column in columns:
             if column.literal is None:
                 wanted.append(column.source)
             if column.converter.name in {"money", "decimal"} and not _is_number(column.converter):

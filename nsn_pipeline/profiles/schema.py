@@ -55,7 +55,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnNeed:
-    """One column the profile reads or writes.
+    """One column the profile reads, compares or writes.
 
     `accepted` are the dictionary types that serve, `internal_type` first. `max_length` and `scale`
     are the least that serves; None means that any does. Lacking an `optional` column changes
@@ -70,12 +70,20 @@ class ColumnNeed:
     reference: str = ""
     unique: bool = False
     is_written: bool = True
+    is_compared: bool = False
     optional: bool = False
 
     @property
     def is_custom(self) -> bool:
         """Whether a customer's administrator has to create it."""
         return self.column.startswith(CUSTOM_PREFIX)
+
+    @property
+    def use(self) -> str:
+        """What is done with it, in a word."""
+        if self.is_written:
+            return "written"
+        return "compared" if self.is_compared else "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,7 @@ def _needs(profile: Profile, created: set[str]) -> Iterator[tuple[str, ColumnNee
                 created.add(target.table)
             yield target.table, _key(target)
             for column in target.columns:
-                yield target.table, _written(column, profile, header)
+                yield target.table, _need(column, profile, header)
 
 
 def _looked_up(reference: ReferenceTable) -> Iterator[ColumnNeed]:
@@ -150,10 +158,14 @@ def _key(target: Target) -> ColumnNeed:
     return ColumnNeed(target.external_key, types[0], types, max_length=length, unique=True)
 
 
-def _written(column: TargetColumn, profile: Profile, header: Target) -> ColumnNeed:
+def _need(column: TargetColumn, profile: Profile, header: Target) -> ColumnNeed:
     name, argument = column.converter.name, column.converter.argument
     types = _TYPES[name]
     need = ColumnNeed(column.column, types[0], types)
+    if name == "reference":
+        need = replace(need, reference=_referred(argument, profile, header))
+    if not column.is_written:  # of any size: nothing of ours has to fit
+        return replace(need, is_written=False, is_compared=True)
     match name:
         case "text":
             return replace(need, max_length=int(argument))
@@ -164,8 +176,6 @@ def _written(column: TargetColumn, profile: Profile, header: Target) -> ColumnNe
             return replace(need, scale=int(argument) if argument.isdigit() else _AMOUNT_PLACES)
         case "quantity":
             return replace(need, scale=_QUANTITY_PLACES)
-        case "reference":
-            return replace(need, reference=_referred(argument, profile, header))
         case _:
             return need
 
@@ -192,6 +202,7 @@ def _stricter(one: ColumnNeed, other: ColumnNeed) -> ColumnNeed:
         reference=first.reference or second.reference,
         unique=first.unique or second.unique,
         is_written=first.is_written or second.is_written,
+        is_compared=first.is_compared or second.is_compared,
         optional=first.optional and second.optional,
     )
 
@@ -252,7 +263,6 @@ def _page_row(column: ColumnNeed) -> str:
     length = "" if column.max_length is None else str(column.max_length)
     if column.scale is not None:
         length = f"{column.scale} decimals"
-    use = "written" if column.is_written else "read"
     cells = (
         f"`{column.column}`",
         column.internal_type,
@@ -260,7 +270,7 @@ def _page_row(column: ColumnNeed) -> str:
         f"`{column.reference}`" if column.reference else "",
         "yes" if column.unique else "",
         "script" if column.is_custom else "ServiceNow",
-        f"{use}, may be absent" if column.optional else use,
+        f"{column.use}, may be absent" if column.optional else column.use,
     )
     return "| " + " | ".join(cells) + " |"
 

@@ -109,7 +109,7 @@ def run_sandbox(
         urls = [f"https://{HOST}:{port}" for port in ports]
         systems = Systems(stores, credentials, seeded, *urls)
         apps = systems.apps(netsuite or {}, servicenow or {}, stack)
-        info = systems.describe()
+        info = systems.describe(servicenow or {})
         servers = [
             _Quiet(_config(app, credentials), one) for app, one in zip(apps, sockets, strict=True)
         ]

@@ -79,9 +79,10 @@ class Systems:
             users=(user,),
         )
 
-    def describe(self) -> dict[str, Any]:
-        """The content of `sandbox.json`."""
+    def describe(self, servicenow: Mapping[str, Any]) -> dict[str, Any]:
+        """The content of `sandbox.json`; the mapping is the one given to `apps`."""
         secrets = self.credentials.secrets
+        options = replace(self._servicenow_options(), **servicenow)
         environment = {
             "NETSUITE_ACCOUNT_ID": secrets.netsuite_account_id,
             "NETSUITE_BASE_URL": self.netsuite_url,
@@ -92,6 +93,7 @@ class Systems:
             "SERVICENOW_BASE_URL": self.servicenow_url,
             "SERVICENOW_CLIENT_ID": secrets.servicenow_client_id,
             "SERVICENOW_CLIENT_SECRET": secrets.servicenow_client_secret,
+            "SERVICENOW_CURRENCY": options.user_currency,
             "NSN_CA_BUNDLE": str(self.credentials.ca_bundle),
             "NSN_TIMEZONE": self.seeded.time_zone,
         }

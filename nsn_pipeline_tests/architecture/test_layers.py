@@ -17,6 +17,7 @@ LAYERS = {
     "profiles.model": CORE,
     "load.plan": CORE,
     "load.compare": CORE,
+    "load.drift": CORE,
     "load.problems": CORE,
     "load.sys_id": CORE,
     "load.table": CORE,

@@ -38,7 +38,7 @@ CHECKS = {
     "servicenow/cmn_cost_center": {"all_written", "links_complete"},
     "servicenow/core_company": {"all_written", "links_complete"},
     "servicenow/itfm_gl_accounts": {"all_written", "links_complete"},
-    "servicenow/proc_po": {"all_written", "links_complete"},
+    "servicenow/proc_po": {"all_written", "compared_columns_agree", "links_complete"},
     "servicenow/sn_apo_invoice": {"all_written", "links_complete"},
     "servicenow/u_netsuite_gl_posting": {"all_written", "links_complete"},
     "servicenow_reference/cost_centers": {"not_empty"},

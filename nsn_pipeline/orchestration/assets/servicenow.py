@@ -19,6 +19,13 @@ from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow, load_documents
 from nsn_pipeline.orchestration.assets import conformed
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
+from nsn_pipeline.orchestration.plan_report import (
+    AGREE_CHECK,
+    AGREE_DESCRIPTION,
+    ChangeReport,
+    agree_check,
+    compares,
+)
 from nsn_pipeline.orchestration.reporting import (
     TABLE_ROWS,
     CheckFigures,
@@ -81,6 +88,9 @@ class _Tally:
     by_day: dict[str | None, dict[str, Counter[str]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
     )
+    reports: dict[str | None, dict[str, ChangeReport]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(ChangeReport))
+    )
     failures: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
     unlinked: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
     calls: int = 0
@@ -130,6 +140,18 @@ def _load(
                     "(a bill's order, say). Sensor `replay_cured` replays the day once it is."
                 ),
             ),
+            *(
+                [
+                    dg.AssetCheckSpec(
+                        AGREE_CHECK,
+                        asset=keys[0],
+                        partitions_def=partitions,
+                        description=AGREE_DESCRIPTION,
+                    )
+                ]
+                if compares(target)
+                else []
+            ),
         ],
         partitions_def=partitions,
     )
@@ -141,13 +163,20 @@ def _load(
             tally = _load_days(connections, target, names, days)
         for day in days:
             for asset_key in keys:
-                report_partition(context, asset_key, day, _figures(tally.by_day[day], asset_key))
+                told = tally.reports[day][asset_key.path[-1]].metadata()
+                figures = _figures(tally.by_day[day], asset_key)
+                report_partition(context, asset_key, day, {**figures, **told})
         for asset_key in keys:
             totals = _figures(tally.totals, asset_key)
             report_totals(context, asset_key, {**totals, "batch_calls": tally.calls})
         yield from (dg.MaterializeResult(asset_key=asset_key) for asset_key in keys)
         checks = {
-            day: [_written_check(tally, target, day), _links_check(tally, day)] for day in days
+            day: [
+                _written_check(tally, target, day),
+                _links_check(tally, day),
+                *([agree_check(tally.reports[day].values())] if compares(target) else []),
+            ]
+            for day in days
         }
         yield from report_checks(context, keys[0], checks)
 
@@ -215,6 +244,7 @@ def _count(tally: _Tally, result: DocumentResult, group: Sequence[_Day]) -> None
             frame = lines if of_lines else headers
             assert frame is not None  # noqa: S101 - a second table is there only with lines
             records = table_result.records
+            tally.reports[day][table_result.table].add(table_result, frame["_key"])
             tally.by_day[day][table_result.table].update(
                 records[key].status for key in frame["_key"] if key in records
             )

@@ -2,6 +2,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
+import pytest
 
 from nsn_pipeline.conform.outcome import Amounts
 from nsn_pipeline.profiles.model import Converter, TargetColumn
@@ -203,3 +204,41 @@ def test_problem_says_who_where_and_how_much() -> None:
         "Add account 7160 'Agency staff' (office Leeds) to itfm_gl_accounts in ServiceNow, or map "
         "it in mappings/gl_accounts.csv."
     )
+
+
+def compared(column: TargetColumn):
+    """The seed profile with one more column on orders."""
+    target = SEED.targets["purchase_order"]
+    changed = replace(target, columns=(*target.columns, column))
+    return replace(SEED, targets={**SEED.targets, "purchase_order": changed})
+
+
+@pytest.mark.parametrize(
+    ("converter", "source", "value"),
+    [
+        (Converter("text", "3"), "tranid", "PO-7 is too long"),
+        (Converter("choice", "", (("A", "x"),)), "state", "B"),
+        (Converter("reference", "gl_account"), "custbody_account", "716"),
+        (Converter("decimal", "2"), "custbody_fee", "about ten"),
+    ],
+    ids=["too long", "unknown choice", "unmapped account", "unreadable"],
+)
+def test_value_for_comparison_alone_rejects_nothing(
+    converter: Converter, source: str, value: str
+) -> None:
+    column = TargetColumn("u_extra", source, converter, owner="compared")
+    row = order(**({source: value} if source != "state" else {"status": value}))
+
+    outcome = judge("purchase_order", [row], [order_line()], profile=compared(column))
+
+    assert outcome.accepted_ids == ["88100"]
+    assert outcome.headers["u_extra"].isna().to_list() == [True]
+
+
+def test_value_for_comparison_alone_is_converted_like_any_other() -> None:
+    column = TargetColumn("total_cost", "total", Converter("money", "currency_code"),
+                          owner="compared")  # fmt: skip
+
+    outcome = judge("purchase_order", [order()], [order_line()], profile=compared(column))
+
+    assert outcome.headers["total_cost"].to_list() == ["GBP;450.00"]

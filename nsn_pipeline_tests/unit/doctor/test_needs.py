@@ -43,3 +43,9 @@ def test_only_keys_of_tables_we_create_rows_in_must_be_unique() -> None:
     }
     assert ("core_company", "u_netsuite_id") in unique
     assert not any(table in {"itfm_gl_accounts", "cmn_cost_center"} for table, _ in unique)
+
+
+def test_a_compared_column_must_be_readable_and_need_not_be_writable() -> None:
+    (use,) = [u for u in target_needs(SEED)["proc_po"].uses if u.column == "total_cost"]
+    assert (use.kind, use.length, use.is_written) == ("money", 0, False)
+    assert "total_cost" in target_needs(SEED)["proc_po"].columns

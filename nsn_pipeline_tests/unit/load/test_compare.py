@@ -15,7 +15,12 @@ from nsn_pipeline.load.table import Comparison
         (Comparison.FLAG, "true", "1"),
         (Comparison.FLAG, "false", "0"),
         (Comparison.FLAG, "false", ""),
+        (Comparison.DATE, "2026-01-01", "2026-01-01 00:00:00"),
+        (Comparison.DATETIME, "2026-01-01 12:00:00", "2026-01-01T12:00:00Z"),
+        (Comparison.DATETIME, "2026-01-01 12:00:00", "2026-01-01 12:00:00.0"),
+        (Comparison.DATETIME, "2026-01-01 00:00:00", "2026-01-01"),
         (Comparison.TEXT, "", ""),
+        (Comparison.DATE, "", ""),
         (Comparison.NUMBER, "", ""),
     ],
 )
@@ -38,6 +43,14 @@ def test_two_spellings_of_one_value_are_the_same(
         (Comparison.TEXT, "a", "A"),
         (Comparison.TEXT, "a", "a "),
         (Comparison.TEXT, "2026-01-01", "2026-01-01 00:00:00"),
+        (Comparison.TEXT, "ordered", "Ordered"),  # a choice is stored by value, not by label
+        (Comparison.DATE, "2026-01-01", "2026-01-01 12:00:00"),
+        (Comparison.DATE, "2026-01-01", "2026-01-02"),
+        (Comparison.DATE, "2026-01-01", ""),
+        (Comparison.DATE, "", "2026-01-01"),
+        (Comparison.DATETIME, "2026-01-01 12:00:00", "2026-01-01 12:00:01"),
+        (Comparison.DATETIME, "2026-01-01 12:00:00", "2026-01-01T12:00:00+01:00"),
+        (Comparison.DATETIME, "", "2026-01-01"),
         (Comparison.REFERENCE, "aa", "ab"),
     ],
 )

@@ -36,7 +36,7 @@ def test_seed_profile_has_a_target_for_every_record_type() -> None:
 def test_seed_never_sends_what_servicenow_computes() -> None:
     order = load_profile("seed").targets["purchase_order"]
     assert order.lines is not None
-    columns = {c.column for c in (*order.columns, *order.lines.columns)}
+    columns = {c.column for c in (*order.columns, *order.lines.columns) if c.is_written}
 
     assert not columns & {"total_cost", "number", "remaining_quantity", "sys_id"}
 
@@ -44,7 +44,8 @@ def test_seed_never_sends_what_servicenow_computes() -> None:
 def test_seed_compares_every_currency_column_by_a_witness() -> None:
     for target in load_profile("seed").targets.values():
         for column in (*target.columns, *(target.lines.columns if target.lines else ())):
-            assert (column.converter.name == "money") == (column.witness is not None)
+            written_amount = column.converter.name == "money" and column.is_written
+            assert written_amount == (column.witness is not None)
 
 
 def test_seed_retires_headers_by_their_state_and_deletes_lines_and_postings() -> None:
@@ -67,6 +68,8 @@ def test_seed_retires_headers_by_their_state_and_deletes_lines_and_postings() ->
     }
 
 
+WITNESS = """{column: u_total_amount, from: total, as: decimal(currency_code), required: true}
+      - {column: u_tax_amount"""
 FAULTS = {
     "unknown key": (
         VENDOR_NAME, "- {column: name, from: name, as: text(255), requird: true}", "requird"),
@@ -103,6 +106,24 @@ FAULTS = {
         "only text can be cut"),
     "unknown owner": (
         VENDOR_NAME, "- {column: name, from: name, as: text(255), owner: me}", "owner"),
+    "compared column that is required": (
+        VENDOR_NAME, "- {column: name, from: name, as: text(255), required: true, owner: compared}",
+        "vendor.name: a compared column is never written, so it cannot be required"),
+    "compared amount with a witness": (
+        "as: money(currency_code), owner: compared",
+        "as: money(currency_code), owner: compared, witness: u_total_amount",
+        "purchase_order.total_cost: a compared column is never written, so nothing can stand"),
+    "witness that is only compared": (
+        WITNESS, WITNESS.replace("required: true", "owner: compared"),
+        "witness 'u_total_amount' is not kept in step with NetSuite"),
+    "parent column that is only compared": (
+        "{column: invoice, from: document_id, as: reference(parent), required: true}",
+        "{column: invoice, from: document_id, as: reference(parent), owner: compared}",
+        "vendor_bill_line.invoice: lines are bound to their document by it"),
+    "first value for rows that are never made": (
+        "{column: account_name, from: account_name, as: text(255)}",
+        "{column: account_name, from: account_name, as: text(255), owner: servicenow}",
+        "the target creates nothing"),
     "unknown record type": ("  gl_posting:\n", "  gl_postings:\n", "unknown record type"),
     "key of no column": (
         'key_from: "{document_id}-{line_id}-{book_id}"', 'key_from: "{document}"',

@@ -1,0 +1,130 @@
+"""What a load or a plan tells of its changes, per table and day: counts per kind and per column, a
+sample of old and new values, and where columns that are only compared differ.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from nsn_pipeline.load.drift import Difference, Drift
+from nsn_pipeline.load.ledger import LoadResult
+from nsn_pipeline.load.plan import Change
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures
+from nsn_pipeline.profiles.model import Target
+
+AGREE_CHECK = "compared_columns_agree"
+AGREE_DESCRIPTION = (
+    "Columns that are compared and never written (`owner: compared`) hold what NetSuite says."
+)
+SAMPLE_ROWS = 50
+_SAMPLED_CREATES = 3  # whole records; they look alike, and updates are what a reader came for
+_SAMPLED_FIRST = ("update", "retire", "create")
+
+
+@dataclass(slots=True)
+class ChangeReport:
+    """One table on one day, or over a whole run."""
+
+    kinds: Counter[str] = field(default_factory=Counter[str])
+    fields: Counter[str] = field(default_factory=Counter[str])
+    samples: dict[str, list[Change]] = field(default_factory=dict[str, list[Change]])
+    drift: Drift = field(default_factory=Drift)
+
+    def add(self, result: LoadResult, keys: Iterable[str]) -> None:
+        """Take in what became of these records."""
+        by_key = {change.key: change for change in result.plan.changes}
+        for key in keys:
+            if (change := by_key.get(key)) is not None:
+                self.add_change(change)
+            if (found := result.drift.get(key)) is not None:
+                self.drift.add(found)
+
+    def add_change(self, change: Change) -> None:
+        self.kinds[change.kind] += 1
+        if change.kind in _SAMPLED_FIRST:
+            if change.kind != "create":  # a new record has all its columns: that says nothing
+                self.fields.update(list(change.values))
+            kept = self.samples.setdefault(change.kind, [])
+            if len(kept) < SAMPLE_ROWS:
+                kept.append(change)
+
+    def metadata(self) -> dict[str, dg.MetadataValue]:
+        """For a materialisation: one entry about the plan, and the sample where there is any."""
+        told: dict[str, dg.MetadataValue] = {
+            "plan": dg.MetadataValue.json(
+                {
+                    "kinds": dict(sorted(self.kinds.items())),
+                    "fields": dict(self.fields.most_common()),
+                }
+            )
+        }
+        if self.samples:
+            told["changes"] = _change_table(self._sampled())
+        if self.drift.differences:
+            told["drift"] = dg.MetadataValue.json(self.drift.by_column())
+        return told
+
+    def _sampled(self) -> Iterator[Change]:
+        for kind in _SAMPLED_FIRST:
+            changes = self.samples.get(kind, [])
+            yield from changes[:_SAMPLED_CREATES] if kind == "create" else changes
+
+
+def compares(target: Target) -> bool:
+    """Whether any column of the target or of its lines is compared and never written."""
+    parts = (target, *([target.lines] if target.lines else []))
+    return any(not column.is_written for part in parts for column in part.columns)
+
+
+def agree_check(reports: Iterable[ChangeReport]) -> CheckFigures:
+    """The check of one day over the tables of one record type. It warns and fails no document."""
+    drift = Drift()
+    for report in reports:
+        drift.add(report.drift)
+    differing = len({one.key for one in drift.differences})
+    unjudged = drift.not_judged.total()
+    described = f"{differing} records differ in {drift.judged.total()} compared values"
+    if unjudged:
+        described += f"; {unjudged} values could not be judged"
+    return CheckFigures(
+        AGREE_CHECK,
+        passed=not differing,
+        description=described,
+        metadata={
+            "differing": differing,
+            "columns": dg.MetadataValue.json(drift.by_column()),
+            "not_judged": dg.MetadataValue.json(dict(drift.not_judged)),
+            "differences": _difference_table(drift.differences[:TABLE_ROWS]),
+        },
+    )
+
+
+def change_rows(change: Change) -> Iterator[dict[str, str]]:
+    """One row per column that changes; a new record shows what it is given."""
+    for column, new in change.values.items():
+        if new or change.kind != "create":
+            old = change.before.get(column, "")
+            yield {"key": change.key, "column": column, "old": old, "new": new}
+    if change.kind == "retire" and not change.values:
+        yield {"key": change.key, "column": "", "old": "the record", "new": "deleted"}
+
+
+def _change_table(changes: Iterable[Change]) -> dg.TableMetadataValue:
+    rows = [row for change in changes for row in change_rows(change)][:SAMPLE_ROWS]
+    return _table(("key", "column", "old", "new"), rows)
+
+
+def _difference_table(differences: Iterable[Difference]) -> dg.TableMetadataValue:
+    rows = [
+        {"key": d.key, "column": d.column, "netsuite": d.netsuite, "servicenow": d.servicenow}
+        for d in differences
+    ]
+    return _table(("key", "column", "netsuite", "servicenow"), rows)
+
+
+def _table(names: Iterable[str], rows: Iterable[dict[str, Any]]) -> dg.TableMetadataValue:
+    schema = dg.TableSchema([dg.TableColumn(name) for name in names])
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
