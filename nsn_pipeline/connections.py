@@ -5,6 +5,8 @@ naming. Everything is opened on first use: a step that only reads files connects
 """
 
 import hashlib
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
@@ -24,8 +26,9 @@ from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_
 from nsn_pipeline.clients.http import Http, HttpStats
 from nsn_pipeline.clients.netsuite import NetSuiteClient
 from nsn_pipeline.clients.servicenow import ServiceNowClient
-from nsn_pipeline.clients.tba import TbaAuth, TbaCredentials
+from nsn_pipeline.clients.tba import END, HOW_TO_MOVE, TbaAuth, TbaCredentials
 from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
+from nsn_pipeline.credentials.core_dumps import forbid_core_dumps
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.load.pacing import AdaptivePacer
 from nsn_pipeline.load.resolver import Resolver
@@ -45,9 +48,13 @@ OVERRIDE_FILES = {"gl_account": "gl_accounts.csv", "cost_center": "cost_centers.
 class Connections:
     """Everything one step or command needs, closed together."""
 
-    def __init__(self, settings: Settings, *, run_id: str) -> None:
+    def __init__(
+        self, settings: Settings, *, run_id: str, now: Callable[[], float] = time.time
+    ) -> None:
+        forbid_core_dumps()
         self.settings = settings
         self.run_id = run_id
+        self._now = now  # for the lives of tokens and the stamps of signatures
         self._closing = ExitStack()
         self._https: list[Http] = []
 
@@ -114,7 +121,10 @@ class Connections:
             self.redis.client, f"netsuite:{self.account.account_id}", settings.concurrency
         )
         http = self._http("netsuite", base_url, auth=auth, limiter=limiter)
-        return NetSuiteClient(http, concurrency=settings.concurrency)
+        client = NetSuiteClient(http, concurrency=settings.concurrency)
+        if settings.auth == "tba":
+            client.note(f"{END}. {HOW_TO_MOVE}")
+        return client
 
     @cached_property
     def servicenow(self) -> ServiceNowClient:
@@ -129,9 +139,10 @@ class Connections:
                 self._http("servicenow", base_url),
                 client_id=client_id,
                 client_secret=_required(settings.client_secret),
+                now=self._now,
             )
             key = _token_key("servicenow", self.instance.name, base_url, client_id)
-            auth = BearerAuth(tokens, key=key, cache=self._token_cache)
+            auth = BearerAuth(tokens, key=key, cache=self._token_cache, now=self._now)
         limiter = RedisLimiter(
             self.redis.client, f"servicenow:{self.instance.name}", settings.concurrency
         )
@@ -176,7 +187,7 @@ class Connections:
                 token_id=_required(settings.token_id),
                 token_secret=_required(settings.token_secret),
             )
-            return TbaAuth(credentials, realm=self.account.account_id)
+            return TbaAuth(credentials, realm=self.account.account_id, now=self._now)
         client_id = _required(settings.client_id)
         certificate_id = _required(settings.certificate_id)
         tokens = netsuite_token_source(
@@ -184,15 +195,20 @@ class Connections:
             client_id=client_id,
             certificate_id=certificate_id,
             private_key=_required(settings.private_key),
+            now=self._now,
         )
         key = _token_key("netsuite", self.account.account_id, base_url, client_id, certificate_id)
-        return BearerAuth(tokens, key=key, cache=self._token_cache)
+        return BearerAuth(tokens, key=key, cache=self._token_cache, now=self._now)
 
     @cached_property
     def _token_cache(self) -> RedisTokenCache:
         project = self.settings.project
         return RedisTokenCache(
-            self.redis.client, home=project.home, master_key=_plain(project.master_key)
+            self.redis.client,
+            home=project.home,
+            master_key=_plain(project.master_key),
+            master_key_file=project.master_key_file,
+            now=self._now,
         )
 
     def _http(

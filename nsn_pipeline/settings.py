@@ -142,6 +142,7 @@ class ProjectSettings(_Section):
     redis_url: SecretStr | None = None
     ca_bundle: Path | None = None
     master_key: SecretStr | None = None
+    master_key_file: Path | None = None
 
     @field_validator("timezone")
     @classmethod
@@ -153,7 +154,7 @@ class ProjectSettings(_Section):
             raise ValueError(msg) from error
         return value
 
-    @field_validator("home", "mappings", "ca_bundle")
+    @field_validator("home", "mappings", "ca_bundle", "master_key_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -181,6 +182,7 @@ _PROJECT_VARIABLES = {
     "REDIS_URL": "redis_url",
     "NSN_CA_BUNDLE": "ca_bundle",
     "NSN_MASTER_KEY": "master_key",
+    "NSN_MASTER_KEY_FILE": "master_key_file",
 }
 _NETSUITE_VARIABLES = {
     "NETSUITE_ACCOUNT_ID": "account_id",
@@ -210,7 +212,6 @@ VARIABLES: tuple[str, ...] = (
     *_PROJECT_VARIABLES,
     *_NETSUITE_VARIABLES,
     "NETSUITE_PRIVATE_KEY_PATH",
-    "NSN_MASTER_KEY_FILE",
     *_SERVICENOW_VARIABLES,
 )
 

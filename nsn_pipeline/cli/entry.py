@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from nsn_pipeline.commands.project import enter_project
+from nsn_pipeline.credentials.core_dumps import forbid_core_dumps
 from nsn_pipeline.errors import NsnError
 
 DONE, DONE_WITH_FINDINGS, COULD_NOT_RUN = 0, 1, 2
@@ -27,6 +28,7 @@ def command(function: Callable[P, int]) -> Callable[P, None]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        forbid_core_dumps()
         try:
             enter_project()
             code = function(*args, **kwargs)
@@ -37,7 +39,7 @@ def command(function: Callable[P, int]) -> Callable[P, None]:
         except KeyboardInterrupt:
             code = 130
         except Exception:  # noqa: BLE001 - a crash must not look like "done, with rejections"
-            Console(stderr=True).print_exception()
+            Console(stderr=True).print_exception(show_locals=False)  # locals may be secrets
             code = COULD_NOT_RUN
         sys.exit(code)
 

@@ -5,6 +5,8 @@ in a limiter may be the one that needs the token. NetSuite: docs/facts/netsuite.
 docs/facts/servicenow.md 1.1.
 """
 
+import base64
+import binascii
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -36,10 +38,17 @@ _ASSERTION_LIFE_S = 300  # NetSuite allows up to an hour; a short life limits wh
 _RSA_DEMANDED_BITS = 3072
 _RSA_LEAST_BITS = 2048  # one Oracle page allows it, another demands 3072
 _EC_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+# DER of the object identifiers at the head of a key that is meant for PSS signatures alone; such a
+# key may also name the one digest it is for.
+_PSS = bytes.fromhex("06092a864886f70d01010a")
+_DIGESTS = {
+    bytes.fromhex("0609608648016503040202"): "PS384",
+    bytes.fromhex("0609608648016503040203"): "PS512",
+}
+_KEY_HEAD = 80  # bytes: version and algorithm, before the numbers of the key
 _NETSUITE_LIFE_S = 3600.0
 _NETSUITE_MARGIN = 1 / 6  # renewed at 50 of 60 minutes
-_SERVICENOW_MARGIN = 0.1
-_SERVICENOW_MARGIN_S = 60.0
+_LEAST_LIFE_S = 1.0  # of a token handed out in its last second
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 _NETSUITE_CAUSES = {
@@ -67,8 +76,9 @@ class AssertionSigner:
     def __init__(self, *, client_id: str, certificate_id: str, private_key: str) -> None:
         self._client_id = client_id
         self._certificate_id = certificate_id
-        self._key = _load_key(private_key)
-        self.algorithm, self.notes = _algorithm(self._key)
+        pem = private_key.strip().replace("\\n", "\n")
+        self._key = _load_key(pem)
+        self.algorithm, self.notes = _algorithm(self._key, pem)
         for note in self.notes:
             _log.warning("netsuite_key note=%r", note)
 
@@ -130,11 +140,11 @@ def servicenow_token_source(
         }
         asked_at = now()
         data = _ask(http, SERVICENOW_TOKEN_PATH, form, _servicenow_refusal)
-        # A second request returns the same token with what is left of its life, however little:
-        # a margin beyond half of that would ask again on every call.
-        life = _life_s(data, default=None)
-        margin = min(max(life * _SERVICENOW_MARGIN, _SERVICENOW_MARGIN_S), life / 2)
-        return _token(data, asked_at, life, margin=margin)
+        # Asked early, the server returns the same token with what is left of its life, so it is
+        # used to its end. A call that then comes too late gets a 401 before anything is done, and
+        # is sent again with the next token.
+        life = max(_life_s(data, default=None), _LEAST_LIFE_S)
+        return _token(data, asked_at, life, margin=0)
 
     return fetch
 
@@ -196,11 +206,9 @@ def _token(data: Mapping[str, Any], asked_at: float, life: float, *, margin: flo
 _PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
-def _load_key(text: str) -> _PrivateKey:
-    """Read a PEM key, also one whose line breaks an environment file spelled out."""
-    pem = text.strip().replace("\\n", "\n").encode()
+def _load_key(pem: str) -> _PrivateKey:
     try:
-        key = serialization.load_pem_private_key(pem, password=None)
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # Not chained: what the library says may quote its input.
         raise ConfigurationError(
@@ -212,8 +220,11 @@ def _load_key(text: str) -> _PrivateKey:
     return key
 
 
-def _algorithm(key: _PrivateKey) -> tuple[str, tuple[str, ...]]:
-    """The signing algorithm, and what the operator should know about the key."""
+def _algorithm(key: _PrivateKey, pem: str) -> tuple[str, tuple[str, ...]]:
+    """The signing algorithm, and what the operator should know about the key.
+
+    An RSA key signs with PS256 unless it says otherwise. RS256 NetSuite does not take.
+    """
     if isinstance(key, ec.EllipticCurvePrivateKey):
         algorithm = _EC_ALGORITHMS.get(key.curve.name)
         if algorithm is None:
@@ -230,5 +241,16 @@ def _algorithm(key: _PrivateKey) -> tuple[str, tuple[str, ...]]:
             f"the RSA key has {key.key_size} bits; NetSuite's documentation demands "
             f"{_RSA_DEMANDED_BITS} or 4096 and may refuse it"
         )
-        return "PS256", (note,)
-    return "PS256", ()
+        return _pss_algorithm(pem), (note,)
+    return _pss_algorithm(pem), ()
+
+
+def _pss_algorithm(pem: str) -> str:
+    """The digest an RSA-PSS key is restricted to; the library drops that when it reads the key."""
+    body = "".join(line for line in pem.splitlines() if not line.startswith("-----"))
+    try:
+        head = base64.b64decode(body)[:_KEY_HEAD]
+    except binascii.Error:  # headers of an old format: no restriction can be written there
+        return "PS256"
+    found = [name for oid, name in _DIGESTS.items() if _PSS in head and oid in head]
+    return found[0] if found else "PS256"

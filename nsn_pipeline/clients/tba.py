@@ -17,6 +17,12 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
+END = (
+    "NetSuite is ending token-based authentication: no new integrations from 2027.1, removal "
+    "tentatively with 2028.1"
+)
+HOW_TO_MOVE = "Move to OAuth 2.0: docs/connect-netsuite.md, then NETSUITE_AUTH=oauth2."
+
 
 @dataclass(frozen=True, slots=True)
 class TbaCredentials:

@@ -116,8 +116,9 @@ def _netsuite_auth(
     """Credentials that are worth a try; key and certificate are judged without NetSuite's help."""
     section = settings.netsuite
     now = clocks.now()
-    reached = http is not None and netsuite_login.check_host(checklist, http, account, now)
-    if section.auth == "tba":
+    tba = section.auth == "tba"
+    reached = http is not None and netsuite_login.check_host(checklist, http, account, now, tba=tba)
+    if tba:
         netsuite_login.note_tba(checklist)
         credentials = TbaCredentials(
             consumer_key=plain(section.consumer_key),

@@ -26,6 +26,7 @@ from nsn_pipeline.clients.grants import NETSUITE_TOKEN_PATH, AssertionSigner, ne
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.netsuite import LIMITS_PATH, NetSuiteClient
 from nsn_pipeline.clients.suiteql import probe
+from nsn_pipeline.clients.tba import END, HOW_TO_MOVE
 from nsn_pipeline.clients.tokens import Token
 from nsn_pipeline.doctor.finding import Checklist, Status
 from nsn_pipeline.doctor.settings_checks import CERTIFICATE_VARIABLE
@@ -40,6 +41,7 @@ from nsn_pipeline.settings import NetSuiteSettings
 
 _AHEAD_S = 30  # an assertion "issued in the future" is refused
 _BEHIND_S = 240  # our assertions live 300 s
+_TBA_S = 270  # the stamp of a signed request may be 300 s off, either way
 _DRIFT_S = 10
 _SHORT_RSA = 3072
 _SOON_DAYS = 30
@@ -111,7 +113,9 @@ def check_account(checklist: Checklist, settings: NetSuiteSettings) -> NetSuiteA
     return account
 
 
-def check_host(checklist: Checklist, http: Http, account: NetSuiteAccount, now: float) -> bool:
+def check_host(
+    checklist: Checklist, http: Http, account: NetSuiteAccount, now: float, *, tba: bool = False
+) -> bool:
     """Whether NetSuite answers at this address, for this account, at this time of day."""
     title = "NetSuite address"
     try:
@@ -144,10 +148,10 @@ def check_host(checklist: Checklist, http: Http, account: NetSuiteAccount, now: 
         )
         return False
     checklist.ok("netsuite.host", title, f"{http.base_url} answers")
-    return _check_clock(checklist, answer, now)
+    return _check_clock(checklist, answer, now, tba=tba)
 
 
-def _check_clock(checklist: Checklist, answer: requests.Response, now: float) -> bool:
+def _check_clock(checklist: Checklist, answer: requests.Response, now: float, *, tba: bool) -> bool:
     title = "Clock"
     try:
         server = parsedate_to_datetime(answer.headers["Date"]).timestamp()
@@ -156,8 +160,8 @@ def _check_clock(checklist: Checklist, answer: requests.Response, now: float) ->
         return True
     ahead = round(now - server)
     words = f"this machine is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} NetSuite"
-    remedy = "Synchronise this machine's clock (NTP): signed assertions live five minutes."
-    if ahead > _AHEAD_S or ahead < -_BEHIND_S:
+    remedy = "Synchronise this machine's clock (NTP): what it signs is good for five minutes."
+    if ahead > (_TBA_S if tba else _AHEAD_S) or ahead < -(_TBA_S if tba else _BEHIND_S):
         checklist.fail("netsuite.clock", title, words, remedy, ahead_s=ahead)
         return False
     if abs(ahead) > _DRIFT_S:
@@ -297,9 +301,8 @@ def note_tba(checklist: Checklist) -> None:
     checklist.warn(
         "netsuite.auth",
         "NetSuite authentication",
-        "token-based authentication is used, which NetSuite is ending: no new integrations from "
-        "2027.1, and removal is announced for 2028.1",
-        "Move to OAuth 2.0: docs/connect-netsuite.md, then NETSUITE_AUTH=oauth2.",
+        END,
+        HOW_TO_MOVE,
     )
 
 

@@ -48,6 +48,8 @@ def preflight(
 def _check_netsuite(checklist: Checklist, connections: Connections) -> None:
     client = connections.netsuite
     tba = connections.settings.netsuite.auth == "tba"
+    if tba:
+        netsuite_login.note_tba(checklist)
     if not netsuite_login.check_login(checklist, client, tba=tba):
         return
     needs = source_needs(connections.profile)

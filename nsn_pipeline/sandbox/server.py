@@ -81,13 +81,15 @@ def run_sandbox(
     reset: bool = False,
     netsuite: Mapping[str, Any] | None = None,
     servicenow: Mapping[str, Any] | None = None,
+    clock: Callable[[], float] = time.time,
     progress: Progress = lambda _line: None,
     on_ready: Callable[[dict[str, Any]], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Serve until `stop` is set or the process is told to end; blocks.
 
-    `netsuite` and `servicenow` change fields of the systems' options (latency, limits, faults).
+    `netsuite` and `servicenow` change fields of the systems' options (latency, limits, faults);
+    `clock` is the time both tell, and by which tokens expire.
     Port 0 means the port of the last start if it is free, else any.
     """
     place = Home(home.resolve())
@@ -108,7 +110,7 @@ def run_sandbox(
         write_private(place.ports, json.dumps(ports))
         urls = [f"https://{HOST}:{port}" for port in ports]
         systems = Systems(stores, credentials, seeded, *urls)
-        apps = systems.apps(netsuite or {}, servicenow or {}, stack)
+        apps = systems.apps(netsuite or {}, servicenow or {}, stack, clock=clock)
         info = systems.describe(servicenow or {})
         servers = [
             _Quiet(_config(app, credentials), one) for app, one in zip(apps, sockets, strict=True)

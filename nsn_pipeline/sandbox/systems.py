@@ -1,7 +1,8 @@
 """The two simulated systems as one sandbox offers them: their options, and how to get in."""
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,15 +31,20 @@ class Systems:
     servicenow_url: str
 
     def apps(
-        self, netsuite: Mapping[str, Any], servicenow: Mapping[str, Any], closing: ExitStack
+        self,
+        netsuite: Mapping[str, Any],
+        servicenow: Mapping[str, Any],
+        closing: ExitStack,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> tuple[ASGIApp, ASGIApp]:
         """Both applications, with the sandbox's side door; the mappings change their options."""
         token = self.credentials.secrets.admin_token
         account = create_netsuite(
-            self.stores.netsuite, replace(self._netsuite_options(), **netsuite)
+            self.stores.netsuite, replace(self._netsuite_options(), **netsuite), clock=clock
         )
         instance = create_servicenow(
-            self.stores.servicenow, replace(self._servicenow_options(), **servicenow)
+            self.stores.servicenow, replace(self._servicenow_options(), **servicenow), clock=clock
         )
         store: NetSuiteStore = account.state.store
         closing.callback(store.close)  # ServiceNow's store closes with its application

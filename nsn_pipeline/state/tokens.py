@@ -41,11 +41,12 @@ class RedisTokenCache:
         *,
         home: Path,
         master_key: str | None,
+        master_key_file: Path | None = None,
         now: Callable[[], float] = time.time,
         lock_wait_s: float = LOCK_WAIT_S,
     ) -> None:
         self._client = client
-        self._cipher = load_cipher(master_key, home)
+        self._cipher = load_cipher(master_key, home, master_key_file)
         self._now = now
         self._lock_wait_s = lock_wait_s
         self._own: dict[str, Token] = {}  # what this process put: used while Redis is away
@@ -111,17 +112,22 @@ def _redis_key(key: str) -> str:
     return f"nsn:token:{key}"
 
 
-def load_cipher(master_key: str | None, home: Path) -> MultiFernet:
-    """The cipher of `master_key` (comma list: the first encrypts, all decrypt).
+def load_cipher(
+    master_key: str | None, home: Path, master_key_file: Path | None = None
+) -> MultiFernet:
+    """The cipher of `master_key` (comma list: the first encrypts, all decrypt), or of its file.
 
-    Without one, of the key file `home/keys/cache.key`, which is created when absent.
+    Without either, of the key file `home/keys/cache.key`, which is created when absent: a keyring
+    is not asked for a cache.
     """
     if master_key:
-        name = "NSN_MASTER_KEY"
-        keys = [key.strip() for key in master_key.split(",") if key.strip()]
+        name, text = "NSN_MASTER_KEY", master_key
+    elif master_key_file is not None:
+        name, text = str(master_key_file), _key_text(master_key_file)
     else:
         path = home / "keys" / "cache.key"
-        name, keys = str(path), [_key_from_file(path)]
+        name, text = str(path), _key_text(path, create=True)
+    keys = [key.strip() for key in text.split(",") if key.strip()]
     try:
         return MultiFernet([Fernet(key) for key in keys])
     except ValueError:  # its cause may quote the key
@@ -131,9 +137,9 @@ def load_cipher(master_key: str | None, home: Path) -> MultiFernet:
         ) from None
 
 
-def _key_from_file(path: Path) -> str:
+def _key_text(path: Path, *, create: bool = False) -> str:
     try:
-        if not path.exists():
+        if create and not path.exists():
             _create_key(path)
         _refuse_if_readable_by_others(path)
         return path.read_text("ascii").strip()

@@ -82,6 +82,17 @@ def test_token_based_authentication_is_examined_and_its_end_announced(systems: H
     assert found(findings, "netsuite.table.vendor").status is Status.OK
 
 
+@pytest.mark.parametrize(("ahead_s", "is_fine"), [(200, True), (-200, True), (400, False)])
+def test_a_signed_request_bears_five_minutes_either_way(
+    systems: Healthy, ahead_s: float, *, is_fine: bool
+) -> None:
+    case = Case(netsuite={"tba": (KEYS,)}, environment=TBA, clock_ahead_s=ahead_s)
+    findings = systems.examine(case)
+    clock = found(findings, "netsuite.clock").status
+    assert clock is (Status.WARN if is_fine else Status.FAIL)
+    assert (found(findings, "netsuite.login").status is Status.OK) if is_fine else True
+
+
 def test_a_wrong_token_secret_is_named_as_the_login(systems: Healthy) -> None:
     environment = {**TBA, "NETSUITE_TOKEN_SECRET": "wrong"}
     findings = systems.examine(Case(netsuite={"tba": (KEYS,)}, environment=environment))

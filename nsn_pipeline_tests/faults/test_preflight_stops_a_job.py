@@ -14,6 +14,7 @@ from nsn_pipeline.errors import ConfigurationError, UnreachableError
 from nsn_pipeline.settings import load_settings
 from nsn_pipeline_tests.faults.cases import FAULTS, Seeded
 from nsn_pipeline_tests.faults.healthy import Case, Healthy, World, healthy_systems
+from nsn_pipeline_tests.faults.test_doctor_states_facts import KEYS, TBA
 
 STOPPING = [
     "The role may not see vendors",
@@ -75,6 +76,20 @@ def test_what_is_only_worth_a_look_does_not_stop(systems: Healthy) -> None:
         findings: list[Finding] = preflight(connections)
     looked = {finding.id for finding in findings if finding.status is Status.WARN}
     assert looked == {"netsuite.table.accountingbook"}
+
+
+def test_every_run_by_token_based_authentication_says_that_it_ends(systems: Healthy) -> None:
+    case = Case(netsuite={"tba": (KEYS,)}, environment=TBA)
+    with connected(systems, case) as (connections, _):
+        findings = preflight(connections)
+        again = preflight(connections)  # as remembered
+        notes = connections.netsuite.notes  # stand in the metadata of what is read, and after sync
+    assert [f.id for f in findings if f.status is Status.WARN] == ["netsuite.auth"]
+    assert again == findings
+    assert len(notes) == 1
+    for text in (findings[0].detail, notes[0]):
+        assert "2027.1" in text
+        assert "2028.1" in text
 
 
 def test_an_outage_is_no_fault_of_the_configuration(

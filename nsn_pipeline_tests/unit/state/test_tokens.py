@@ -1,4 +1,5 @@
 import logging
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -7,8 +8,9 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 
-from nsn_pipeline.clients.tokens import Token
+from nsn_pipeline.clients.tokens import BearerAuth, Token
 from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.state.connection import Connection
 from nsn_pipeline.state.leases import LeaseUnavailableError, named_lock
 from nsn_pipeline.state.tokens import RedisTokenCache, load_cipher
 from nsn_pipeline_tests.unit.state.processes import python, tell
@@ -66,6 +68,20 @@ def test_keys_rotate_the_first_encrypts_and_all_decrypt(
     assert cache(client, tmp_path, OLD).get(KEY) is None
 
 
+def test_the_master_key_file_seals_the_cache_too(client: redis.Redis, tmp_path: Path) -> None:
+    key_file = tmp_path / "master.key"
+    key_file.write_text(f"{NEW}\n")
+    key_file.chmod(0o600)
+    RedisTokenCache(client, home=tmp_path, master_key=None, master_key_file=key_file).put(
+        KEY, token()
+    )
+    assert cache(client, tmp_path / "elsewhere", NEW).get(KEY).value == "plain-token"
+    assert not (tmp_path / "keys").exists()
+    key_file.chmod(0o640)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        RedisTokenCache(client, home=tmp_path, master_key=None, master_key_file=key_file)
+
+
 @pytest.mark.parametrize("damaged", ["", "nonsense", "é"])
 def test_a_value_that_cannot_be_read_is_a_miss(
     client: redis.Redis, tmp_path: Path, damaged: str
@@ -99,6 +115,73 @@ def test_without_redis_the_process_keeps_its_own_tokens_and_says_so_once(
     assert caplog.text.count("token_cache_away") == 1
     assert caplog.text.count("token_lock_unavailable") == 1
     assert "plain-token" not in caplog.text
+
+
+# What each of several processes does: eight threads need a token at once.
+WORKER = """
+import sys, threading
+from pathlib import Path
+import redis
+from nsn_pipeline.clients.tokens import BearerAuth, Token
+from nsn_pipeline.state.tokens import RedisTokenCache
+
+home, socket, key, refused = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
+client = redis.Redis(unix_socket_path=socket, decode_responses=True)
+
+def fetch():
+    number = client.incr("asked")
+    return Token(f"token-{number}", expires_at=4_000_000_000, refresh_at=3_900_000_000)
+
+auth = BearerAuth(fetch, key=key, cache=RedisTokenCache(client, home=home, master_key=None))
+used = []
+
+def work():
+    if refused:
+        auth.renew(refused)
+    used.append(auth.ready().value)
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+sys.stdin.readline()
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(" ".join(sorted(set(used))), len(used))
+"""
+
+
+@pytest.mark.parametrize("refused", ["", "old"], ids=["expired", "revoked"])
+def test_eight_threads_in_each_of_three_processes_make_one_token_call(
+    embedded_client: redis.Redis, shared_server: Connection, shared_home: Path, refused: str
+) -> None:
+    assert shared_server.embedded is not None
+    shared = cache(embedded_client, shared_home)
+    # An expired token is gone from the cache; a revoked one is still there, and looks fresh.
+    shared.put(KEY, token("old", lasts_s=600 if refused else -1))
+    socket = shared_server.embedded.socket_path
+    users = [python(WORKER, shared_home, socket, KEY, refused) for _ in range(3)]
+    for user in users:
+        tell(user)
+    said = [user.communicate(timeout=60)[0].strip() for user in users]
+    assert said == ["token-1 8"] * 3
+    assert embedded_client.get("asked") == "1"
+    assert shared.get(KEY).value == "token-1"
+
+
+def test_eight_threads_of_a_process_that_lost_redis_make_one_token_call(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def fetch() -> Token:
+        calls.append(1)
+        return token("own")
+
+    auth = BearerAuth(fetch, key=KEY, cache=cache(away(), tmp_path))
+    used: list[str] = []
+    threads = [threading.Thread(target=lambda: used.append(auth.ready().value)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert used == ["own"] * 8
+    assert len(calls) == 1
 
 
 def test_the_lock_keeps_other_processes_out(client: redis.Redis, tmp_path: Path) -> None:

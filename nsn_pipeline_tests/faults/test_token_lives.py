@@ -1,0 +1,150 @@
+"""A job that outlives its tokens: no record fails, and no token is asked for without need.
+
+One clock, which both simulators and our clients read, runs on with every request: hours pass in
+seconds, and a token dies between any two pages. Counts are stated in docs/doctor.md.
+"""
+
+import threading
+import time
+from collections import Counter
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.orchestration.runs import RunOutcome
+from nsn_pipeline.sandbox import systems
+from nsn_pipeline.sandbox.netsuite.oauth2 import TOKEN_PATH, TokenService
+from nsn_pipeline.sandbox.servicenow.oauth import Authority
+from nsn_pipeline_tests.support.company import company
+
+NETSUITE_LIFE_S, SERVICENOW_LIFE_S = 3600, 1800
+RENEWED_AFTER_S = 3000  # NetSuite, 50 of 60 minutes: never in the middle of a page
+STEP_S = 150.0  # what every request takes on the simulated clock
+
+
+class Clock:
+    """Simulated time. It starts now, as certificates are valid now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now = time.time()
+
+    def __call__(self) -> float:
+        with self._lock:
+            return self._now
+
+    def advance(self) -> None:
+        with self._lock:
+            self._now += STEP_S
+
+
+class Long:
+    """What a long job did: its outcome, and when each side was asked for a token."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.started = self.clock()
+        self.outcome: RunOutcome
+        self.asked: dict[str, list[float]] = {"netsuite": [], "servicenow": []}
+        self.last_call: dict[str, float] = {}
+        self.calls: Counter[str] = Counter()
+        self.issued: dict[str, int] = {}
+        self.refused: dict[str, int] = {}
+
+    @property
+    def hours(self) -> float:
+        return (self.clock() - self.started) / 3600
+
+    def note(self, system: str, token_path: str, request: Any) -> None:
+        if getattr(request, "batch_item", None) is not None:
+            return  # part of a call, not a call
+        self.calls[system] += 1
+        if request.path == token_path:
+            # At once, so that a call sent with the last of a token's life arrives after its end.
+            self.asked[system].append(self.clock())
+            return
+        self.clock.advance()
+        self.last_call[system] = self.clock()
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Long:
+    told = Long()
+    authorities: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("create_netsuite", "create_servicenow"):
+            patch.setattr(systems, name, partial(_kept, getattr(systems, name), authorities))
+        patch.setattr(
+            "nsn_pipeline.orchestration.resources.Connections",
+            partial(Connections, now=told.clock),
+        )
+        refusals = _counted_refusals(patch)
+        with company(
+            tmp_path_factory.mktemp("long") / "home",
+            netsuite={"fault_hook": partial(told.note, "netsuite", TOKEN_PATH)},
+            servicenow={"fault_hook": partial(told.note, "servicenow", "/oauth_token.do")},
+            clock=told.clock,
+        ) as simulated:
+            told.outcome = simulated.sync()
+    netsuite, servicenow = authorities
+    told.issued = {
+        "netsuite": netsuite.state.tokens.issued,
+        "servicenow": servicenow.state.gateway.authority.issued,
+    }
+    told.refused = refusals
+    print("tokens:", told.issued, "calls:", dict(told.calls), "hours:", told.hours)
+    return told
+
+
+def _kept(create: Any, made: list[Any], *arguments: Any, **options: Any) -> Any:
+    made.append(create(*arguments, **options))
+    return made[-1]
+
+
+def _counted_refusals(patch: pytest.MonkeyPatch) -> dict[str, int]:
+    counts = {"netsuite": 0, "servicenow": 0}
+
+    def counted(system: str, check: Any) -> Any:
+        def wrapper(*arguments: Any) -> Any:
+            try:
+                return check(*arguments)
+            except Exception:
+                counts[system] += 1
+                raise
+
+        return wrapper
+
+    patch.setattr(TokenService, "check", counted("netsuite", TokenService.check))
+    patch.setattr(Authority, "authenticate", counted("servicenow", Authority.authenticate))
+    return counts
+
+
+def test_the_job_crosses_three_lives_on_either_side_and_no_record_fails(long: Long) -> None:
+    assert long.outcome.success, long.outcome.errors
+    assert long.issued["netsuite"] > 3
+    assert long.issued["servicenow"] > 3
+    failed = {name: t["failed"] for name, t in long.outcome.totals.items() if t.get("failed")}
+    assert failed == {}
+    assert sum(t.get("created", 0) for t in long.outcome.totals.values()) > 100
+
+
+def test_every_token_that_was_asked_for_was_needed(long: Long) -> None:
+    """One call per life; the lives are as long as they may be."""
+    for system, life_s in (("netsuite", RENEWED_AFTER_S), ("servicenow", SERVICENOW_LIFE_S)):
+        asked = long.asked[system]
+        assert len(asked) == long.issued[system], "no call came back with the token it had"
+        # Two requests at once make the clock run on between a decision and the call it led to.
+        assert all(later - earlier >= life_s - 2 * STEP_S for earlier, later in pairwise(asked))
+        worked_s = long.last_call[system] - asked[0]
+        assert len(asked) <= worked_s // life_s + 1
+
+
+def test_no_netsuite_token_ends_in_the_middle_of_a_page(long: Long) -> None:
+    assert long.refused["netsuite"] == 0
+
+
+def test_a_servicenow_token_that_ends_on_the_way_costs_one_repeat_at_most(long: Long) -> None:
+    assert long.refused["servicenow"] <= long.issued["servicenow"]
