@@ -7,6 +7,7 @@ seconds, and a token dies between any two pages. Counts are stated in docs/docto
 import threading
 import time
 from collections import Counter
+from datetime import date
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -22,7 +23,12 @@ from nsn_pipeline_tests.support.company import company
 
 NETSUITE_LIFE_S, SERVICENOW_LIFE_S = 3600, 1800
 RENEWED_AFTER_S = 3000  # NetSuite, 50 of 60 minutes: never in the middle of a page
-STEP_S = 150.0  # what every request takes on the simulated clock
+# What every request takes on the simulated clock: the five that may be under way to NetSuite at
+# once are done within the ten minutes that a token has left when the next one is due.
+STEP_S = 110.0
+IN_FLIGHT = 8  # to ServiceNow
+
+pytestmark = pytest.mark.slow
 
 
 class Clock:
@@ -47,7 +53,7 @@ class Long:
     def __init__(self) -> None:
         self.clock = Clock()
         self.started = self.clock()
-        self.outcome: RunOutcome
+        self.outcomes: list[RunOutcome] = []
         self.asked: dict[str, list[float]] = {"netsuite": [], "servicenow": []}
         self.last_call: dict[str, float] = {}
         self.calls: Counter[str] = Counter()
@@ -88,7 +94,9 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Long:
             servicenow={"fault_hook": partial(told.note, "servicenow", "/oauth_token.do")},
             clock=told.clock,
         ) as simulated:
-            told.outcome = simulated.sync()
+            for first, last in ((2, 3), (4, 5)):
+                outcome = simulated.sync(date(2026, 3, first), date(2026, 3, last))
+                told.outcomes.append(outcome)
     netsuite, servicenow = authorities
     told.issued = {
         "netsuite": netsuite.state.tokens.issued,
@@ -123,12 +131,12 @@ def _counted_refusals(patch: pytest.MonkeyPatch) -> dict[str, int]:
 
 
 def test_the_job_crosses_three_lives_on_either_side_and_no_record_fails(long: Long) -> None:
-    assert long.outcome.success, long.outcome.errors
+    assert [outcome.errors for outcome in long.outcomes] == [(), ()]
     assert long.issued["netsuite"] > 3
     assert long.issued["servicenow"] > 3
-    failed = {name: t["failed"] for name, t in long.outcome.totals.items() if t.get("failed")}
-    assert failed == {}
-    assert sum(t.get("created", 0) for t in long.outcome.totals.values()) > 100
+    totals = [figures for outcome in long.outcomes for figures in outcome.totals.values()]
+    assert sum(figures.get("failed", 0) for figures in totals) == 0
+    assert sum(figures.get("created", 0) for figures in totals) > 100
 
 
 def test_every_token_that_was_asked_for_was_needed(long: Long) -> None:
@@ -146,5 +154,5 @@ def test_no_netsuite_token_ends_in_the_middle_of_a_page(long: Long) -> None:
     assert long.refused["netsuite"] == 0
 
 
-def test_a_servicenow_token_that_ends_on_the_way_costs_one_repeat_at_most(long: Long) -> None:
-    assert long.refused["servicenow"] <= long.issued["servicenow"]
+def test_a_servicenow_token_that_ends_on_the_way_costs_each_call_one_repeat(long: Long) -> None:
+    assert 0 < long.refused["servicenow"] <= long.issued["servicenow"] * IN_FLIGHT
