@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import SecretStr
 from requests.auth import AuthBase
 
+from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.clients.accounts import (
     NetSuiteAccount,
     ServiceNowInstance,
@@ -41,6 +42,9 @@ from nsn_pipeline.state.connection import Connection, connect
 from nsn_pipeline.state.job_state import JobState
 from nsn_pipeline.state.leases import RedisLimiter
 from nsn_pipeline.state.tokens import RedisTokenCache
+from nsn_pipeline.state.trail import Trail
+from nsn_pipeline.state.trail_anchor import RedisAnchors
+from nsn_pipeline.state.trail_recorder import TrailRecorder
 
 OVERRIDE_FILES = {"gl_account": "gl_accounts.csv", "cost_center": "cost_centers.csv"}
 
@@ -92,8 +96,7 @@ class Connections:
     @cached_property
     def landing(self) -> Landing:
         """The landing files of this account pair and profile."""
-        pair = f"{self.account.label}.{self.instance.name}.{self.profile.name}"
-        return Landing(self.settings.project.home / "landing" / pair)
+        return Landing(self.settings.project.home / "landing" / self._pair)
 
     @cached_property
     def redis(self) -> Connection:
@@ -110,6 +113,31 @@ class Connections:
             instance=self.instance.name,
             profile=self.profile.name,
         )
+
+    @cached_property
+    def trail(self) -> Trail:
+        """The audit trail of this account pair and profile."""
+        trail = Trail(
+            self.settings.project.home / "audit" / self._pair,
+            owner={
+                "account": self.account.account_id,
+                "instance": self.instance.name,
+                "profile": self.profile.name,
+            },
+            anchors=RedisAnchors(self.redis.client, self.job_state.prefix),
+        )
+        self._closing.callback(trail.close)
+        return trail
+
+    @cached_property
+    def recorder(self) -> TrailRecorder:
+        """Writes this run's part of the trail."""
+        return TrailRecorder(self.trail, run_id=self.run_id, privacy=Privacy.of(self.profile))
+
+    @property
+    def _pair(self) -> str:
+        """The folder name of what belongs to this account pair and profile alone."""
+        return f"{self.account.label}.{self.instance.name}.{self.profile.name}"
 
     @cached_property
     def netsuite(self) -> NetSuiteClient:
@@ -158,6 +186,7 @@ class Connections:
                 instance=self.instance.name,
                 reader_currency=self.settings.servicenow.currency,
                 pacer=pacer,
+                before_send=self.recorder.sending,
             )
         )
 

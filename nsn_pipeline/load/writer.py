@@ -23,7 +23,7 @@ from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
 from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
-from nsn_pipeline.load.plan import Plan, Row, Wanted, distinct, plan, plan_retirement
+from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, plan_retirement
 from nsn_pipeline.load.resolver import LookUp, Resolver
 from nsn_pipeline.load.sender import BatchClient, Sender, Sent
 from nsn_pipeline.load.sys_id import deterministic_sys_id
@@ -56,6 +56,7 @@ class Loader:
         instance: str,
         reader_currency: str = "",
         pacer: Pacer | None = None,
+        before_send: Callable[[Table, Sequence[Change]], None] | None = None,
         policy: RetryPolicy | None = None,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
@@ -64,6 +65,7 @@ class Loader:
         self._client = client
         self._instance = instance
         self._reader_currency = reader_currency
+        self._before_send = before_send  # told of every change before it is on its way
         # The client has already repeated what is safe to repeat. This counts how often one record
         # is sent while its outcome stays unknown, with a look-up in between.
         self._policy = policy or RetryPolicy(max_attempts=5)
@@ -208,6 +210,8 @@ class Loader:
                 return
             if not outbox:
                 return
+            if self._before_send is not None:
+                self._before_send(table, outbox)
             sent = Sender(self._client, table, self._lanes).send(outbox)
             result.calls += sent.calls
             waiting = ledger.note(outbox, sent.judgements)

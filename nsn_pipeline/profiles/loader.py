@@ -78,6 +78,7 @@ class _ColumnBlock(_Block):
     owner: Owner = "netsuite"
     witness: ServiceNowName | None = None
     cut: bool = False
+    private: bool = False
 
 
 class _RetireBlock(_Block):
@@ -226,6 +227,7 @@ def _target(name: str, block: _LinesBlock, faults: list[str]) -> Target:
                 owner=column.owner,
                 witness=column.witness,
                 cut=column.cut,
+                private=column.private,
             )
         )
     return Target(

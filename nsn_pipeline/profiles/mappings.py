@@ -52,7 +52,10 @@ class OverrideFile(DataFrameModel):
 
 
 def load_overrides(path: Path) -> pd.DataFrame:
-    """The overrides as text columns, for `Crosswalk.build`; empty when there is no file."""
+    """The overrides as text columns, for `Crosswalk.build`; empty when there is no file.
+
+    The index of the frame is the line of the file each row ends on.
+    """
     if not path.exists():
         return _frame([])
     rows, lines, faults = _read(path)
@@ -67,7 +70,7 @@ def load_overrides(path: Path) -> pd.DataFrame:
         ordered = dict.fromkeys(f"line {line}: {text}" for line, text in sorted(faults))
         listed = "\n  ".join(ordered)
         raise ConfigurationError(f"{path.name} has faults:\n  {listed}")
-    return frame
+    return frame.set_axis(pd.Index(lines, dtype="int64"), axis=0)
 
 
 Row = Mapping[str, str | None]

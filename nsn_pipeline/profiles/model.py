@@ -70,6 +70,7 @@ class TargetColumn:
     `compared` columns are never written and their differences reported. `witness` is the column
     compared in place of this one when reading back (amounts in currency columns come back converted
     to the reader's currency). Long text is cut only with `cut`; otherwise it rejects the document.
+    Values of `private` columns never reach the audit trail.
     """
 
     column: str
@@ -79,6 +80,7 @@ class TargetColumn:
     owner: Owner = "netsuite"
     witness: str | None = None
     cut: bool = False
+    private: bool = False
 
     @property
     def is_written(self) -> bool:

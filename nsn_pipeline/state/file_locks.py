@@ -23,6 +23,7 @@ _transient_fds: set[int] = set()
 @dataclass(slots=True)
 class Deadline:
     seconds: float
+    where: Where = field(default_factory=lambda: Where("state server", "start"))
     _end: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -31,9 +32,7 @@ class Deadline:
     def wait(self, what: str) -> None:
         """Wait a little for something that another process does; too often is an error."""
         if time.monotonic() > self._end:
-            raise UnreachableError(
-                f"{what} (waited {self.seconds:g} s)", where=Where("state server", "start")
-            )
+            raise UnreachableError(f"{what} (waited {self.seconds:g} s)", where=self.where)
         time.sleep(POLL_S)
 
 

@@ -14,6 +14,7 @@ LAYERS = {
     "frames": CORE,
     "records": CORE,
     "conform": CORE,
+    "audit": CORE,
     "profiles.model": CORE,
     "load.plan": CORE,
     "load.compare": CORE,

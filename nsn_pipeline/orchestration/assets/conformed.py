@@ -30,9 +30,11 @@ from nsn_pipeline.orchestration.reporting import (
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.orchestration.snapshots import Snapshots
+from nsn_pipeline.orchestration.trail import ages, record_verdict
 from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.records.registry import REGISTRY
 from nsn_pipeline.state.job_state import DocumentState, Status
+from nsn_pipeline.state.trail_index import Known
 
 GROUP = "conform"
 
@@ -152,14 +154,12 @@ def _conformed(
                 if faults:
                     results[day] = checks.broken_schema(names.record_type, faults)
                     continue
-                outcome = conform(
-                    documents,
-                    profile.targets[names.record_type],
-                    _context(connections, snapshots, names, day),
-                    profile,
-                )
+                references = _context(connections, snapshots, names, day)
+                target = profile.targets[names.record_type]
+                outcome = conform(documents, target, references, profile)
                 _land(connections, names, day, outcome)
-                _record(connections, names, day, outcome)
+                stood = record_verdict(connections, day, outcome, references)
+                _record(connections, names, day, outcome, stood)
                 totals.add(outcome)
                 results[day] = checks.figures(
                     names.record_type,
@@ -250,8 +250,17 @@ def _land(connections: Connections, names: Conformed, day: str | None, outcome: 
             connections.landing.write_frame(names.path(part), day, frame, tags=tags)
 
 
-def _record(connections: Connections, names: Conformed, day: str | None, outcome: Outcome) -> None:
-    """Accepted documents are pending until written; rejected ones say what they wait for."""
+def _record(
+    connections: Connections,
+    names: Conformed,
+    day: str | None,
+    outcome: Outcome,
+    stood: Mapping[str, Known],
+) -> None:
+    """Accepted documents are pending until written; rejected ones say what they wait for.
+
+    `stood` gives their ages back where Redis was lost.
+    """
     now = datetime.now(UTC)
     reasons: dict[str, set[str]] = {}
     references: dict[str, set[str]] = {}
@@ -273,6 +282,7 @@ def _record(connections: Connections, names: Conformed, day: str | None, outcome
             updated_at=now,
             reasons=tuple(sorted(reasons.get(document_id, ()))),
             references=tuple(sorted(references.get(document_id, ()))),
+            **ages(stood.get(document_id)),
         )
         for document_id in [*outcome.accepted_ids, *outcome.rejected_ids]
     )

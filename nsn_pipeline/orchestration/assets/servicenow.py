@@ -35,6 +35,7 @@ from nsn_pipeline.orchestration.reporting import (
     target_columns,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
+from nsn_pipeline.orchestration.trail import TRAIL_METADATA, record_load
 from nsn_pipeline.profiles.model import Profile, Target
 from nsn_pipeline.state.job_state import DocumentState, Status
 
@@ -161,11 +162,13 @@ def _load(
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
         with systems.opened_to_write(context) as connections:
             tally = _load_days(connections, target, names, days)
+            trail_end = str(connections.trail.head())
         for day in days:
             for asset_key in keys:
                 told = tally.reports[day][asset_key.path[-1]].metadata()
                 figures = _figures(tally.by_day[day], asset_key)
-                report_partition(context, asset_key, day, {**figures, **told})
+                metadata = {**figures, **told, TRAIL_METADATA: trail_end}
+                report_partition(context, asset_key, day, metadata)
         for asset_key in keys:
             totals = _figures(tally.totals, asset_key)
             report_totals(context, asset_key, {**totals, "batch_calls": tally.calls})
@@ -199,6 +202,7 @@ def _load_days(
             lines = _of_same_day(lines, once)
         result = load_documents(connections.loader, target, once, lines, resolver=resolver)
         _count(tally, result, group)
+        record_load(connections, names.record_type, result.documents, _day_of(headers))
         _record(connections, names.record_type, result, headers)
     return tally
 
@@ -258,14 +262,14 @@ def _count(tally: _Tally, result: DocumentResult, group: Sequence[_Day]) -> None
 def _record(
     connections: Connections, record_type: str, result: DocumentResult, headers: pd.DataFrame
 ) -> None:
-    day_of = dict(zip(headers["_document_id"], headers["_day"], strict=True))
+    day_of = _day_of(headers)
     now = datetime.now(UTC)
     connections.job_state.record(
         DocumentState(
             record_type=record_type,
             document_id=row.document_id,
             status=_STATUS[row.status],
-            partition=_text(day_of[row.document_id]),
+            partition=day_of[row.document_id] or "",
             run_id=connections.run_id,
             updated_at=now,
             reasons=tuple(sorted({str(problem.reason) for problem in row.problems})),
@@ -345,5 +349,7 @@ def _description(target: Target, asset_key: dg.AssetKey) -> str:
     return f"ServiceNow `{part.table}`, found by `{part.external_key}`: {kept}."
 
 
-def _text(day: object) -> str:
-    return day if isinstance(day, str) else ""
+def _day_of(headers: pd.DataFrame) -> dict[str, str | None]:
+    """The partition of each document; of several, the last."""
+    rows = records_of(headers, ("_document_id", "_day"))
+    return {row["_document_id"]: row["_day"] for row in rows}
