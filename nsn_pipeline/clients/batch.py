@@ -7,8 +7,8 @@ Pure. The outer answer is 200 even when items fail; an item may come back run, l
 import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import orjson
 from requests.structures import CaseInsensitiveDict
@@ -19,24 +19,24 @@ from nsn_pipeline.errors import NsnError, OutcomeUnknownError, UnexpectedRespons
 _READS = frozenset({"GET"})
 _DONE = frozenset({200, 201})
 _NO_HEADERS: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+_ACCEPT = [{"name": "Accept", "value": "application/json"}]
+_ACCEPT_AND_TYPE = [*_ACCEPT, {"name": "Content-Type", "value": "application/json"}]
 
 
-@dataclass(frozen=True, slots=True)
-class BatchItem:
+class BatchItem(NamedTuple):
     """One request inside a batch. `url` is relative and carries its query string."""
 
     id: str
     method: str
     url: str
-    body: Mapping[str, Any] | None = None
+    body: dict[str, Any] | None = None
 
     @property
     def is_read(self) -> bool:
         return self.method.upper() in _READS
 
 
-@dataclass(frozen=True, slots=True)
-class BatchReply:
+class BatchReply(NamedTuple):
     """What became of one item.
 
     `status` None and no error: not run, send it again. `status` None and an OutcomeUnknownError:
@@ -89,17 +89,16 @@ def decode(
 
 
 def _encoded(item: BatchItem) -> dict[str, Any]:
-    headers = [{"name": "Accept", "value": "application/json"}]
     request: dict[str, Any] = {
         "id": item.id,
         "method": item.method,
         "url": item.url,
-        "headers": headers,
+        "headers": _ACCEPT,
         "exclude_response_headers": not item.is_read,  # lists tell their total in a header
     }
     if item.body is not None:
-        headers.append({"name": "Content-Type", "value": "application/json"})
-        request["body"] = base64.b64encode(orjson.dumps(dict(item.body))).decode()
+        request["headers"] = _ACCEPT_AND_TYPE
+        request["body"] = base64.b64encode(orjson.dumps(item.body)).decode()
     return request
 
 
@@ -142,7 +141,7 @@ def _reply(
     body = _parsed(content)
     listed = entry.get("headers")
     headers = _headers(listed) if listed else _NO_HEADERS
-    total = _integer(headers.get("X-Total-Count"))
+    total = _integer(headers.get("X-Total-Count")) if listed else None
     if status in _DONE and isinstance(body, dict) and not body.get("error"):
         return BatchReply(item.id, status, body, None, total, took_s)  # what `judge` says too
     where = replace(_at(item, outer), status=status, request_id=outer.request_id)
@@ -158,7 +157,7 @@ def _at(item: BatchItem, outer: Where) -> Where:
 
 def _content(body: Any) -> bytes:
     try:
-        return base64.b64decode(body or "", validate=True)
+        return binascii.a2b_base64(body or "", strict_mode=True)
     except (binascii.Error, TypeError, ValueError):
         return b""
 
@@ -179,6 +178,8 @@ def _headers(listed: Any) -> CaseInsensitiveDict[str]:
 
 
 def _integer(value: Any) -> int | None:
+    if type(value) is int:
+        return value
     try:
         return int(value)
     except (TypeError, ValueError):

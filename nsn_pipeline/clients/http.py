@@ -126,6 +126,7 @@ class Http:
         self.system = system
         self.base_url = _checked_base_url(system, base_url)
         self._auth = auth
+        self._renewable = auth if isinstance(auth, Renewable) else None
         self._policy = policy
         self._limiter = limiter
         self._sleep = sleep
@@ -219,7 +220,7 @@ class Http:
         """
         response = self._exchange(call)
         stale = response.status_code == HTTPStatus.UNAUTHORIZED
-        if stale and isinstance(self._auth, Renewable):
+        if stale and self._renewable is not None:
             self._count("renewals")
             self._get_credentials(refused=_credential(response.request))
             response = self._exchange(call)
@@ -244,13 +245,13 @@ class Http:
 
     def _get_credentials(self, refused: str = "") -> None:
         """Have credentials at hand; getting them has its own retries, which must not multiply."""
-        if not isinstance(self._auth, Renewable):
+        if self._renewable is None:
             return
         try:
             if refused:
-                self._auth.renew(refused)
+                self._renewable.renew(refused)
             else:
-                self._auth.ready()
+                self._renewable.ready()
         except TransientError as error:
             raise _NoCredentialsError(error) from error
 

@@ -19,7 +19,7 @@ import requests
 
 from nsn_pipeline.clients.batch import BatchItem, BatchReply, decode, encode
 from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui_meta
-from nsn_pipeline.clients.encoded_query import Query, refuse_unsafe
+from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.errors import (
     ConfigurationError,
@@ -38,7 +38,7 @@ BATCH_PATH = "/api/now/v1/batch"
 _NAME = re.compile(r"[a-z0-9_]+")
 _MAX_URL = 8000  # servers in between give up on longer ones
 _URL_OVERHEAD = 700  # everything in a look-up's URL but fields and values
-_MANY_CHUNKS = 3  # beyond this many look-ups, they travel in batches
+_LONG_QUERIES = 4000  # look-ups longer than this in all travel in batches: see `_looked_up`
 _BATCHED_READS = 10  # each may hold a full page, and a batch has 30 s
 _DICTIONARY_FIELDS = (
     "name", "element", "column_label", "internal_type", "max_length", "mandatory", "read_only",
@@ -95,17 +95,18 @@ class ServiceNowClient:
         answer holds keys that were not asked for: then the query was widened, and trusting it would
         overwrite strangers.
         """
-        wanted = list(dict.fromkeys(values))
-        for value in wanted:
-            refuse_unsafe(value)
-        found: dict[str, list[Row]] = {value: [] for value in wanted}
-        folded = {_folded(value) for value in wanted}
+        found: dict[str, list[Row]] = {value: [] for value in values}
+        wanted = list(found)
+        refuse_any_unsafe(wanted)
+        folded: set[str] = set()
         asked_fields = list(dict.fromkeys(["sys_id", key, *fields]))
         for row in self._looked_up(table, _key_queries(key, wanted, asked_fields), asked_fields):
             value = row.get(key)
             if value in found:
                 found[value].append(row)
-            elif value is None or _folded(value) not in folded:  # else: equal but for case
+                continue
+            folded = folded or {_folded(value) for value in wanted}
+            if value is None or _folded(value) not in folded:  # else: equal but for case
                 raise UnexpectedResponseError(
                     f"a look-up by {table}.{key} returned rows that were not asked for: the column "
                     "is unknown, unreadable or ignored",
@@ -223,8 +224,11 @@ class ServiceNowClient:
     def _looked_up(
         self, table: str, queries: Sequence[Query], fields: Sequence[str]
     ) -> Iterator[Row]:
+        """Long look-ups go as bodies of batches: what is in between may refuse a long URL, and
+        taking one apart costs the client more than the answer does.
+        """
         alone = list(queries)
-        if len(queries) > _MANY_CHUNKS:
+        if sum(len(str(query)) for query in queries) > _LONG_QUERIES:
             alone = []
             for start in range(0, len(queries), _BATCHED_READS):
                 share = queries[start : start + _BATCHED_READS]
@@ -280,16 +284,17 @@ def table_url(table: str, params: Mapping[str, str] | None = None, *, sys_id: st
 
 
 def _key_queries(key: str, values: Sequence[str], fields: Sequence[str]) -> list[Query]:
-    """IN lists short enough for a URL; a value with a comma gets a query of its own."""
+    """IN lists short enough for a URL and about equally long; a comma needs a query of its own."""
     room = _MAX_URL - _URL_OVERHEAD - len(quote(",".join(fields), safe=""))
     queries = [Query().where(key, "=", value) for value in values if "," in value]
+    listed = [value for value in values if "," not in value]
+    costs = [_quoted_length(value) + len("%2C") for value in listed]
+    total = sum(costs)
+    even = total / (total // room + 1)  # a short last query would cost a whole call
     chunk: list[str] = []
     used = 0
-    for value in values:
-        if "," in value:
-            continue
-        cost = len(quote(value, safe="")) + len("%2C")
-        if chunk and used + cost > room:
+    for value, cost in zip(listed, costs, strict=True):
+        if chunk and (used + cost > room or used >= even):
             queries.append(Query().where_in(key, chunk))
             chunk, used = [], 0
         chunk.append(value)
@@ -297,6 +302,11 @@ def _key_queries(key: str, values: Sequence[str], fields: Sequence[str]) -> list
     if chunk:
         queries.append(Query().where_in(key, chunk))
     return queries
+
+
+def _quoted_length(value: str) -> int:
+    plain = value.isascii() and value.isalnum()
+    return len(value) if plain else len(quote(value, safe=""))
 
 
 def _read_params(fields: Sequence[str]) -> dict[str, str]:
@@ -323,6 +333,8 @@ def _row(item: Any) -> Row:
     """Plain text values, also when an instance sends references as objects all the same."""
     if not isinstance(item, dict):
         raise UnexpectedResponseError("a record that is not an object")
+    if all(type(value) is str for value in item.values()):  # as documented, and the usual case
+        return item
     return {name: _text(value) for name, value in item.items()}
 
 

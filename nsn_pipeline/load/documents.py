@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Literal
+from itertools import repeat
+from typing import Literal, NamedTuple
 
 import orjson
 import pandas as pd
@@ -17,16 +18,14 @@ from nsn_pipeline.conform.reasons import Problem, Reason
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
 from nsn_pipeline.load.problems import missing_header
 from nsn_pipeline.load.resolver import Resolver, line_type
-from nsn_pipeline.load.table import prepare
-from nsn_pipeline.load.wanted import read_records, texts
+from nsn_pipeline.load.wanted import texts
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Target
 
 DocumentStatus = Literal["loaded", "skipped", "failed", "planned"]
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
+class DocumentRow(NamedTuple):
     """What became of one document. `content_hash` covers header and lines as they were wanted.
 
     `waits_for` are the records it would be linked to once they are in ServiceNow: it was written
@@ -113,6 +112,8 @@ def load_documents(
 
 
 def _waits_for(document_id: str, tables: Iterable[LoadResult]) -> tuple[str, ...]:
+    if not any(result.waits_for for result in tables):
+        return ()
     found = (result.waits_for.get(document_id, ()) for result in tables)
     return tuple(sorted({reference for references in found for reference in references}))
 
@@ -172,7 +173,7 @@ def _with_line_id(record: RecordResult, document_id: str) -> RecordResult:
         return record
     line_id = record.key.removeprefix(f"{document_id}-")
     problems = tuple(replace(problem, line_id=line_id) for problem in record.problems)
-    return replace(record, problems=problems)
+    return record._replace(problems=problems)
 
 
 def _row(
@@ -184,6 +185,10 @@ def _row(
     if not parts:  # lines without a header: nothing was sent
         problem = missing_header(document_id)
         return DocumentRow(document_id, "failed", "", content_hash, (problem,))
+    if len(parts) == 1 and not parts[0].problems and not parts[0].notes:
+        (part,) = parts
+        status = _status((part.status,))
+        return DocumentRow(document_id, status, part.sys_id, content_hash, (), (), waits_for)
     statuses = {part.status for part in parts}
     return DocumentRow(
         document_id=document_id,
@@ -211,10 +216,12 @@ def _content_hashes(
     for spec, frame in ((target, headers), (target.lines, lines)):
         if spec is None or frame is None:
             continue
-        for record in read_records(prepare(spec), frame):
-            parts[record.document_id].append(
-                orjson.dumps([spec.table, record.key, record.fields], option=orjson.OPT_SORT_KEYS)
-            )
+        columns = [texts(frame, column.column) for column in spec.columns]
+        keys, documents = texts(frame, "_key"), texts(frame, "_document_id")
+        for document_id, *values in zip(
+            documents, repeat(spec.table), keys, *columns, strict=False
+        ):
+            parts[document_id].append(orjson.dumps(values))
     return {
         document_id: blake2b(b"\n".join(sorted(encoded)), digest_size=16).hexdigest()
         for document_id, encoded in parts.items()

@@ -7,10 +7,9 @@ that was sent, and a read-back then finds the record once, in the version that w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import (
@@ -24,7 +23,7 @@ from nsn_pipeline.errors import (
     Where,
 )
 from nsn_pipeline.load import problems
-from nsn_pipeline.load.compare import received
+from nsn_pipeline.load.compare import received, same_presence
 from nsn_pipeline.load.plan import Change, Row, differences, stored_as_wanted
 from nsn_pipeline.load.table import Table
 
@@ -63,8 +62,7 @@ class Answer(Protocol):
     def error(self) -> NsnError | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """`version` is set where a read-back of it is enough to prove the record."""
 
     verdict: Verdict
@@ -89,7 +87,7 @@ def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
         return confirmed
     if received(row.get(VERSION)) != confirmed.version:
         return confirmed
-    return replace(confirmed, verdict=Verdict.PROVEN)
+    return confirmed._replace(verdict=Verdict.PROVEN)
 
 
 def judge(table: Table, change: Change, answer: Answer) -> Judgement:
@@ -162,6 +160,8 @@ def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgeme
             "column that the role may read and write",
             where=Where("ServiceNow", f"POST {table.name}", HTTPStatus.CREATED),
         )
+    if change.kind == "create" and _as_sent(table, change.values, record):
+        return Judgement(Verdict.CONFIRMED, sys_id, version=received(record.get(VERSION)))
     faults: list[Problem] = []
     for rule in table.rules:
         column = rule.column
@@ -181,6 +181,18 @@ def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgeme
     complete = change.kind == "create" and not differences(table, change.values, record)
     version = received(record.get(VERSION)) if complete else ""
     return Judgement(Verdict.CONFIRMED, sys_id, version=version)
+
+
+def _as_sent(table: Table, values: Mapping[str, str], record: Mapping[str, object]) -> bool:
+    """Whether the echo is spelled as what was sent: nearly always, and decided at one go."""
+    try:
+        same = table.spelled(record) == table.spelled(values)
+    except KeyError:
+        return False
+    return same and not any(
+        not same_presence(values[rule.column], received(record.get(rule.column)))
+        for rule in table.witnessed
+    )
 
 
 def _raise_for_everyone(table: Table, answer: Answer, text: str, words: str) -> None:

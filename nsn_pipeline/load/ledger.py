@@ -6,7 +6,7 @@ Pure: it is told what was planned and what was answered, and says what to do nex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
@@ -18,8 +18,7 @@ Status = Literal["created", "updated", "unchanged", "retired", "skipped", "faile
 _WRITTEN: dict[str, Status] = {"create": "created", "update": "updated", "retire": "retired"}
 
 
-@dataclass(frozen=True, slots=True)
-class RecordResult:
+class RecordResult(NamedTuple):
     """The end of one record. `sys_id` is empty unless ServiceNow is known to hold the record."""
 
     key: str

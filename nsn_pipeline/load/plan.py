@@ -7,7 +7,7 @@ planning again after writing gives nothing but `unchanged`.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
@@ -20,8 +20,7 @@ Kind = Literal["create", "update", "unchanged", "skipped", "retire"]
 Row = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One record as ServiceNow should hold it; references are sys_ids.
 
     A column that is compared only is not in `fields` where NetSuite gives nothing to compare with.
@@ -32,8 +31,7 @@ class Wanted:
     fields: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What to do for one key: `values` is what is sent, `before` what it replaces.
 
     A `retire` without values deletes the row, and `before` is all it held of ours.

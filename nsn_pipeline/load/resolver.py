@@ -5,8 +5,7 @@ Filled first from what this run has loaded, then by bulk look-ups; each key is l
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.load.compare import received
@@ -24,8 +23,7 @@ class LookUp(Protocol):
     ) -> Mapping[str, Sequence[Mapping[str, object]]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The answer for one reference: none, one, or (never picked from) several records."""
 
     sys_ids: tuple[str, ...]

@@ -5,6 +5,7 @@ key of every table. Two runs, or one run that repeats a request whose answer was
 for the same row, and the database refuses the second.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 _SCHEME = (
@@ -17,9 +18,19 @@ def deterministic_sys_id(instance: str, table: str, external_key: str) -> str:
 
     Host names know no case, so neither does `instance`.
     """
-    digest = blake2b(digest_size=16, person=_SCHEME)
-    for part in (instance.lower(), table, external_key):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(4, "big"))  # ("ab", "c") is not ("a", "bc")
-        digest.update(encoded)
+    digest = _begun(instance, table).copy()
+    digest.update(_framed(external_key))
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _begun(instance: str, table: str) -> "blake2b":
+    digest = blake2b(digest_size=16, person=_SCHEME)
+    digest.update(_framed(instance.lower()))
+    digest.update(_framed(table))
+    return digest
+
+
+def _framed(part: str) -> bytes:
+    encoded = part.encode()
+    return len(encoded).to_bytes(4, "big") + encoded  # ("ab", "c") is not ("a", "bc")

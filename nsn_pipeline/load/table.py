@@ -3,8 +3,10 @@
 Pure.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 
 from nsn_pipeline.profiles.model import Owner, Retirement, Target, TargetColumn
 
@@ -74,6 +76,7 @@ class Table:
     fields: tuple[str, ...]  # read on look-up and asked back after a write
     retire: Retirement
     reader_currency: str  # currency columns are read in it; "" where that is not known
+    spelled: Callable[[Mapping[str, object]], object]  # the values that are compared, at one go
 
 
 def prepare(target: Target, *, reader_currency: str = "") -> Table:
@@ -97,7 +100,14 @@ def prepare(target: Target, *, reader_currency: str = "") -> Table:
         fields=tuple(fields),
         retire=target.retire,
         reader_currency=reader_currency,
+        spelled=_getter(rule.column for rule in rules if rule.is_kept and not rule.triggers),
     )
+
+
+def _getter(columns: Iterable[str]) -> Callable[[Mapping[str, object]], object]:
+    """Raises KeyError for a record without one of the columns."""
+    names = tuple(columns)
+    return itemgetter(*names) if names else lambda _record: ()
 
 
 def _rule(column: TargetColumn, by_source: dict[str, list[str]]) -> Rule:

@@ -47,8 +47,10 @@ def read_records(table: Table, frame: pd.DataFrame) -> list[Wanted]:
 
 def texts(frame: pd.DataFrame, column: str) -> list[str]:
     """A column as plain strings."""
-    values = pd.Series(frame[column]).astype(object)
-    return values.where(values.notna(), "").tolist()
+    values = pd.Series(frame[column])
+    if values.hasnans:
+        values = values.astype(object).where(values.notna(), "")
+    return values.tolist()
 
 
 def resolve_references(

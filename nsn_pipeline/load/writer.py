@@ -31,9 +31,7 @@ from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import read_records, resolve_references
 from nsn_pipeline.profiles.model import Target
 
-_LOOKUP_SHARE = (
-    500  # keys per parallel look-up: fewer would cost calls, more would leave threads idle
-)
+_LOOKUP_SHARE = 700  # keys per parallel look-up: as many short ones as a query holds
 
 Rows = dict[str, Sequence[Row]]
 

@@ -24,6 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -320,17 +321,25 @@ def _packed(state: DocumentState) -> str:
     return FIELD.join(
         (
             _us(state.updated_at),
-            _escaped(Status(state.status)),
+            Status(state.status).value,
             _escaped(state.partition),
-            ITEM.join(_escaped(item) for item in state.references if item),
-            ITEM.join(_escaped(item) for item in state.reasons if item),
-            *map(_escaped, (state.run_id, state.content_hash, state.sys_id)),
+            _joined(state.references),
+            _joined(state.reasons),
+            _escaped(state.run_id),
+            _escaped(state.content_hash),
+            _escaped(state.sys_id),
         )
     )
 
 
+def _joined(items: Collection[str]) -> str:
+    return ITEM.join(_escaped(item) for item in items if item) if items else ""
+
+
 def _hint(state: DocumentState) -> str:
     known = (state.first_seen, state.failing_since)
+    if known == (None, None):
+        return f"{state.attempts}{FIELD}{FIELD}"
     return FIELD.join((str(state.attempts), *("" if at is None else _us(at) for at in known)))
 
 
@@ -358,6 +367,7 @@ def _named(owner: Mapping[str, object]) -> str:
     return " / ".join(str(owner.get(part)) for part in ("account", "instance", "profile"))
 
 
+@lru_cache(maxsize=8)  # a batch carries one instant
 def _us(at: datetime) -> str:
     return str((at - EPOCH) // timedelta(microseconds=1))
 
@@ -367,6 +377,8 @@ def _instant(microseconds: str) -> datetime:
 
 
 def _escaped(text: str) -> str:
+    if text.isalnum():  # nearly always
+        return text
     for character, escape in ESCAPES.items():
         text = text.replace(character, escape)
     return text

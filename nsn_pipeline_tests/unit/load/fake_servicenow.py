@@ -4,7 +4,6 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -100,7 +99,7 @@ class FakeServiceNow:
                 served = served and (number + 1) * self.record_s <= BATCH_LIMIT_S
                 replies.append(self._serve(item) if served else BatchReply(item.id, None, None))
             took_s = min(len(requests) * self.record_s, BATCH_LIMIT_S)
-            replies = [replace(reply, took_s=took_s) for reply in replies]
+            replies = [reply._replace(took_s=took_s) for reply in replies]
             if self.after_batch:
                 self.after_batch()
             if error is not None:
