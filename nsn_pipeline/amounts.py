@@ -16,3 +16,16 @@ def amount_text(amount: Decimal, currency: str, decimals: Mapping[str, int]) -> 
     grouped = f"{Decimal(whole):,}"
     # Decimal("-0") keeps its sign, as -0.50 needs it.
     return f"{grouped}.{shown}" if shown else grouped
+
+
+def plain_amount(amount: Decimal, currency: str, decimals: Mapping[str, int]) -> str:
+    """As `amount_text`, for programs: nothing between the thousands."""
+    return amount_text(amount, currency, decimals).replace(",", "")
+
+
+def money_text(sums: Mapping[str, Decimal], decimals: Mapping[str, int]) -> str:
+    """`1,904,220.00 GBP + 12,000.00 EUR`: currencies are never added up."""
+    return " + ".join(
+        f"{amount_text(amount, currency, decimals)} {currency or '(no currency)'}"
+        for currency, amount in sums.items()
+    )

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -95,6 +96,22 @@ class Landing:
             raise StaleInputError("/".join(asset), partition)
         table = pq.ParquetFile(self.path(asset, partition)).read()
         return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+    def partitions(self, asset: Sequence[str]) -> list[str | None]:
+        """The partitions an asset has files for, oldest first; None is the snapshot."""
+        names = sorted(path.stem for path in self.path(asset, None).parent.glob("*.parquet"))
+        return [None if name == SNAPSHOT else name for name in names]
+
+    def rows(self, asset: Sequence[str], partition: str | None) -> int:
+        """How many rows a file has, without reading them; none when there is no such file."""
+        try:
+            return pq.read_metadata(self.path(asset, partition)).num_rows
+        except FileNotFoundError:
+            return 0
+
+    def written_at(self, asset: Sequence[str], partition: str | None) -> datetime:
+        """When a file was written. Raises FileNotFoundError when it never was."""
+        return datetime.fromtimestamp(self.path(asset, partition).stat().st_mtime, UTC)
 
     def tags(self, asset: Sequence[str], partition: str | None) -> dict[str, str]:
         """The tags a file was written with; empty when there is no such file."""

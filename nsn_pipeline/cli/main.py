@@ -5,6 +5,7 @@ what it does is in `commands/`.
 import click
 
 from nsn_pipeline.cli.credentials import credentials
+from nsn_pipeline.cli.rejections import rejections
 from nsn_pipeline.cli.running import demo, dev, doctor, sandbox, sync
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     """Keep ServiceNow's procurement and accounts-payable records in step with NetSuite."""
 
 
-for one in (sync, demo, dev, sandbox, doctor, credentials):
+for one in (sync, demo, dev, sandbox, doctor, credentials, rejections):
     main.add_command(one)
 
 

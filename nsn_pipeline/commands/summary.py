@@ -16,6 +16,7 @@ from nsn_pipeline.frames import records_of, rows_with, values_of
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.runs import RunOutcome
+from nsn_pipeline.orchestration.snapshots import landed_decimals
 from nsn_pipeline.profiles.model import Profile, Target
 
 ZERO = Decimal(0)
@@ -171,17 +172,8 @@ def summarize(
         }
     )
     summary.errors = [error for outcome in outcomes for error in outcome.errors]
-    summary.decimals = _decimals(landing)
+    summary.decimals = landed_decimals(landing)
     return summary
-
-
-def _decimals(landing: Landing) -> dict[str, int]:
-    try:
-        currencies = landing.read(("netsuite", "currencies"), None)
-    except FileNotFoundError:
-        return {}
-    rows = records_of(currencies, ("symbol", "precision"))
-    return {row["symbol"]: row["precision"] for row in rows if row["precision"] is not None}
 
 
 def _documents(

@@ -4,6 +4,7 @@ import warnings
 
 import dagster as dg
 
+from nsn_pipeline.orchestration.assets.audit import audit_assets
 from nsn_pipeline.orchestration.assets.conformed import conformed_assets
 from nsn_pipeline.orchestration.assets.mapping import mapping_assets
 from nsn_pipeline.orchestration.assets.netsuite import netsuite_assets
@@ -30,6 +31,7 @@ def build_definitions(project: ProjectSettings) -> dg.Definitions:
             *mapping_assets(profile),
             *conformed_assets(daily, profile),
             *servicenow_assets(daily, profile),
+            *audit_assets(profile),
         ],
         jobs=[daily_sync_job(), dimension_sync_job()],
         schedules=[poll_schedule(project, daily, loaded_by_day(profile))],

@@ -12,6 +12,7 @@ from nsn_pipeline.conform.crosswalk import Crosswalk, CrosswalkKind
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.extract.references import read_references
 from nsn_pipeline.frames import records_of
+from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration.assets.netsuite import read_snapshot
 
 REFERENCE_ASSETS = {"gl_account": "gl_accounts", "cost_center": "cost_centers"}
@@ -37,8 +38,7 @@ class Snapshots:
 
     def decimals(self) -> dict[str, int]:
         """Decimals per currency code."""
-        rows = records_of(self.netsuite("currencies"), ("symbol", "precision"))
-        return {row["symbol"]: row["precision"] for row in rows if row["precision"] is not None}
+        return _decimals(self.netsuite("currencies"))
 
     def _netsuite(self, name: str) -> pd.DataFrame:
         """A NetSuite dimension in canonical columns."""
@@ -73,3 +73,16 @@ class Snapshots:
         if landing.tags(asset, None).get("run_id") != self._connections.run_id:
             return None
         return landing.read(asset, None)
+
+
+def landed_decimals(landing: Landing) -> dict[str, int]:
+    """Decimals per currency code as they were last read, for showing amounts."""
+    try:
+        return _decimals(landing.read(("netsuite", "currencies"), None))
+    except FileNotFoundError:
+        return {}
+
+
+def _decimals(currencies: pd.DataFrame) -> dict[str, int]:
+    rows = records_of(currencies, ("symbol", "precision"))
+    return {row["symbol"]: row["precision"] for row in rows if row["precision"] is not None}

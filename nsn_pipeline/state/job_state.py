@@ -20,7 +20,7 @@ so a batch may be sent again after a broken connection.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -267,6 +267,17 @@ class JobState:
                 ids: Any = self._client.smembers(f"{self.prefix}partition:{name}:{_escaped(day)}")
             states += self._still(name, ids, lambda state: state.partition == day)
         return states
+
+    def partition_sizes(self, record_type: str, days: Sequence[str]) -> dict[str, int]:
+        """How many documents each of these partitions holds, without reading them."""
+        if not days:
+            return {}
+        with translated("count documents of partitions"):
+            pipeline = self._client.pipeline(transaction=False)
+            for day in days:
+                pipeline.scard(f"{self.prefix}partition:{record_type}:{_escaped(day)}")
+            sizes: list[int] = pipeline.execute()
+        return dict(zip(days, sizes, strict=True))
 
     def waiting_for(self, reference: str) -> list[DocumentState]:
         """Every document that names this missing reference."""

@@ -12,6 +12,7 @@ LAYERS = {
     "errors": CORE,
     "amounts": CORE,
     "frames": CORE,
+    "audit": CORE,
     "records": CORE,
     "conform": CORE,
     "audit": CORE,

@@ -19,6 +19,7 @@ from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow, load_documents
 from nsn_pipeline.orchestration.assets import conformed
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
+from nsn_pipeline.orchestration.load_problems import land_load_problems
 from nsn_pipeline.orchestration.plan_report import (
     AGREE_CHECK,
     AGREE_DESCRIPTION,
@@ -203,7 +204,12 @@ def _load_days(
         result = load_documents(connections.loader, target, once, lines, resolver=resolver)
         _count(tally, result, group)
         record_load(connections, names.record_type, result.documents, _day_of(headers))
+        for day, _, _ in group:
+            land_load_problems(connections, names, day, tally.failures[day])
         _record(connections, names.record_type, result, headers)
+    for day in days:
+        if day not in tally.by_day:  # nothing to load: nothing of it can fail any more
+            land_load_problems(connections, names, day, [])
     return tally
 
 
