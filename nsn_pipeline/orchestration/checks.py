@@ -7,20 +7,28 @@ an error and stops everything downstream.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
-from nsn_pipeline.conform.outcome import Documents, Outcome
+from nsn_pipeline.amounts import amount_text
+from nsn_pipeline.conform.control_totals import disagreements, lost_amounts
+from nsn_pipeline.conform.outcome import Context, Documents, Outcome
 from nsn_pipeline.conform.reasons import Reason
-from nsn_pipeline.frames import rows_with, values_of
-from nsn_pipeline.orchestration.reporting import CheckFigures, problem_table
+from nsn_pipeline.frames import records_of, rows_with, values_of
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, problem_table
 from nsn_pipeline.records.canonical import validate_schema
 from nsn_pipeline.records.registry import REGISTRY
 
-__all__ = ["CheckFigures", "broken_schema", "figures", "schema_faults", "specs"]
+__all__ = ["CheckFigures", "Judged", "broken_schema", "figures", "schema_faults", "specs"]
 
 SCHEMA, NOTHING_LOST, VALUES = "schema_holds", "nothing_lost", "values_usable"
+CONTROL_TOTALS, LEDGER = "control_totals", "agrees_with_ledger"
+BLOCKING = frozenset({SCHEMA, NOTHING_LOST, CONTROL_TOTALS})
+WITH_TOTALS = frozenset({"purchase_order", "vendor_bill", "gl_posting"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +82,27 @@ def specs(
     described = {
         SCHEMA: "The extract has every canonical column with its type. Blocks what follows.",
         NOTHING_LOST: "Documents read = accepted + rejected. Blocks what follows.",
+        CONTROL_TOTALS: (
+            "Per currency: amounts read = accepted + rejected, and accepted headers = their lines "
+            "(postings: debits = credits). Blocks what follows."
+        ),
         **{name: REASON_CHECKS[name].description for name in _BY_TYPE[record_type]},
         VALUES: "Texts fit, dates and choices are known, nothing required is missing.",
+        LEDGER: (
+            "Every posted bill, at its exchange rate, is what the ledger has as payable for it."
+        ),
     }
+    if record_type not in WITH_TOTALS:
+        del described[CONTROL_TOTALS]
+    if record_type != "vendor_bill":
+        del described[LEDGER]
     return [
         dg.AssetCheckSpec(
             name,
             asset=asset_key,
             description=description,
             partitions_def=partitions,
-            blocking=name in {SCHEMA, NOTHING_LOST},
+            blocking=name in BLOCKING,
         )
         for name, description in described.items()
     ]
@@ -101,46 +120,59 @@ def schema_faults(record_type: str, documents: Documents) -> list[str]:
 def broken_schema(record_type: str, faults: Sequence[str]) -> list[CheckFigures]:
     """The results of a day that could not be judged at all."""
     results = [_error(SCHEMA, passed=False, description="; ".join(faults))]
+    names = [NOTHING_LOST, *_BY_TYPE[record_type], VALUES]
+    names += [CONTROL_TOTALS] if record_type in WITH_TOTALS else []
+    names += [LEDGER] if record_type == "vendor_bill" else []
     results.extend(
         CheckFigures(name, passed=False, description="not judged: the schema does not hold")
-        for name in (NOTHING_LOST, *_BY_TYPE[record_type], VALUES)
+        for name in names
     )
     return results
 
 
-def figures(
-    record_type: str,
-    documents: Documents,
-    outcome: Outcome,
-    *,
-    decimals: Mapping[str, int],
-    asked: int | None,
-) -> list[CheckFigures]:
-    """All check results of one day.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One day as it was read and judged, and what is needed to tell about it.
 
-    `decimals` maps currency codes to their number of decimals; `asked` is how many documents the
-    extract knew of and asked for.
+    `asked` is how many documents the extract knew of and asked for; `decimals` maps currency codes
+    to their number of decimals; `file` holds every problem of the day. `postings` are the day's
+    ledger rows, for bills only.
     """
-    return [
+
+    record_type: str
+    documents: Documents
+    outcome: Outcome
+    context: Context
+    decimals: Mapping[str, int]
+    file: Path
+    asked: int | None = None
+    postings: pd.DataFrame | None = None
+
+
+def figures(day: Judged) -> list[CheckFigures]:
+    """All check results of one day."""
+    record_type = day.record_type
+    results = [
         _error(SCHEMA, passed=True, description="every canonical column is there"),
-        _nothing_lost(record_type, documents, outcome, asked),
-        *(
-            _reason_check(name, REASON_CHECKS[name].reasons, outcome, decimals)
-            for name in _BY_TYPE[record_type]
-        ),
-        _reason_check(VALUES, _other_reasons(record_type), outcome, decimals),
+        _nothing_lost(day),
+        *(_reason_check(name, REASON_CHECKS[name].reasons, day) for name in _BY_TYPE[record_type]),
+        _reason_check(VALUES, _other_reasons(record_type), day),
     ]
+    if record_type in WITH_TOTALS:
+        results.append(_control_totals(day))
+    if record_type == "vendor_bill":
+        results.append(_agrees_with_ledger(day))
+    return results
 
 
-def _nothing_lost(
-    record_type: str, documents: Documents, outcome: Outcome, asked: int | None
-) -> CheckFigures:
+def _nothing_lost(day: Judged) -> CheckFigures:
     """Counted from the extract itself, not from the outcome that is being checked.
 
     A document that was deleted between being listed and being read is missing, too: the next run
     no longer lists it.
     """
-    id_column = "document_id" if REGISTRY[record_type].shape == "posting" else "internal_id"
+    documents, outcome, asked = day.documents, day.outcome, day.asked
+    id_column = "document_id" if REGISTRY[day.record_type].shape == "posting" else "internal_id"
     ids = {value or "" for value in values_of(documents.headers, id_column)}
     if documents.lines is not None:
         ids |= {value or "" for value in values_of(documents.lines, "document_id")}
@@ -171,25 +203,85 @@ def _nothing_lost(
     )
 
 
-def _reason_check(
-    name: str, reasons: frozenset[Reason], outcome: Outcome, decimals: Mapping[str, int]
-) -> CheckFigures:
+def _control_totals(day: Judged) -> CheckFigures:
+    """Counted from the extract and from what would be written, not from the judging in between."""
+    faults = lost_amounts(day.documents.headers, day.outcome)
+    amounts = day.outcome.amounts()
+    figures = {
+        f"{name}_{currency or 'unknown'}": float(getattr(sums, name))
+        for currency, sums in amounts.items()
+        for name in ("read", "accepted", "rejected")
+    }
+    told = "; ".join(
+        f"{currency or '(no currency)'}: read {amount_text(one.read, currency, day.decimals)}, "
+        f"rejected {amount_text(one.rejected, currency, day.decimals)}"
+        for currency, one in amounts.items()
+    )
+    return _error(
+        CONTROL_TOTALS,
+        passed=not faults,
+        description="; ".join(faults) if faults else told or "no amounts on this day",
+        metadata=figures,
+    )
+
+
+def _agrees_with_ledger(day: Judged) -> CheckFigures:
+    headers, lines, postings = day.documents.headers, day.documents.lines, day.postings
+    assert lines is not None and postings is not None  # noqa: S101, PT018 - bills have both
+    found = list(disagreements(headers, lines, postings, day.context))
+    remedies = {one.document_id: one.remedy for one in found}
+    told = rows_with(day.outcome.documents, "document_id", set(remedies))
+    problems = told.assign(
+        reason="LEDGER_DIFFERS",
+        line_id=None,
+        value=None,
+        remedy=[remedies[document_id] for document_id in values_of(told, "document_id")],
+    )
+    return CheckFigures(
+        LEDGER,
+        passed=not found,
+        description=(
+            f"{len(found)} of {len(headers)} bills are not what the ledger has for them"
+            if found
+            else f"all {len(headers)} bills agree with their postings, or are not posted"
+        ),
+        metadata={"differ": len(found), "documents": problem_table(problems, day.decimals)},
+    )
+
+
+def _reason_check(name: str, reasons: frozenset[Reason], day: Judged) -> CheckFigures:
+    outcome = day.outcome
     problems = rows_with(outcome.problems, "reason", {str(reason) for reason in reasons})
-    failing = len(set(values_of(problems, "document_id")))
+    failing = set(values_of(problems, "document_id"))
+    metadata: dict[str, object] = {
+        "documents_refused": len(failing),
+        "problems": len(problems),
+        **_at_stake(rows_with(outcome.documents, "document_id", failing)),
+        "documents": problem_table(problems, day.decimals),
+    }
+    if failing:
+        metadata["all_problems_of_the_day"] = dg.MetadataValue.path(str(day.file))
+    shown = f", the first {TABLE_ROWS} problems shown" if len(problems) > TABLE_ROWS else ""
     return CheckFigures(
         name,
         passed=not failing,
         description=(
-            f"{failing} of {outcome.read} documents are refused"
+            f"{len(failing)} of {outcome.read} documents are refused{shown}"
             if failing
             else f"all {outcome.read} documents pass"
         ),
-        metadata={
-            "documents_refused": failing,
-            "problems": len(problems),
-            "documents": problem_table(problems, decimals),
-        },
+        metadata=metadata,
     )
+
+
+def _at_stake(documents: pd.DataFrame) -> dict[str, float]:
+    """Per currency, to plot: exact amounts are in the table and in `nsn rejections`."""
+    sums: dict[str, Decimal] = {}
+    for row in records_of(documents, ("amount", "currency")):
+        if row["amount"] is not None:
+            key = f"refused_{row['currency'] or 'unknown'}"
+            sums[key] = sums.get(key, Decimal(0)) + row["amount"]
+    return {name: float(total) for name, total in sorted(sums.items())}
 
 
 def _other_reasons(record_type: str) -> frozenset[Reason]:

@@ -12,7 +12,6 @@ LAYERS = {
     "errors": CORE,
     "amounts": CORE,
     "frames": CORE,
-    "audit": CORE,
     "records": CORE,
     "conform": CORE,
     "audit": CORE,

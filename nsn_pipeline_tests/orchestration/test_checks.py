@@ -1,12 +1,26 @@
 """The gate's own arithmetic: what came in is accepted or rejected, and all that was listed came."""
 
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from nsn_pipeline.conform.outcome import DOCUMENT_COLUMNS, PROBLEM_COLUMNS, Documents, Outcome
-from nsn_pipeline.orchestration.checks import NOTHING_LOST, figures
+from nsn_pipeline.orchestration.checks import (
+    CONTROL_TOTALS,
+    NOTHING_LOST,
+    CheckFigures,
+    Judged,
+    figures,
+)
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS
+from nsn_pipeline.records.registry import REGISTRY
 from nsn_pipeline.records.spec import MONEY_TYPE
+from nsn_pipeline_tests.unit.conform import world
 
 
 def outcome_of(statuses: dict[str, str]) -> Outcome:
@@ -18,7 +32,8 @@ def outcome_of(statuses: dict[str, str]) -> Outcome:
     ]
     documents = pd.DataFrame(rows, columns=list(DOCUMENT_COLUMNS)).astype(kinds)
     problems = pd.DataFrame(columns=list(PROBLEM_COLUMNS))
-    return Outcome("vendor_bill", pd.DataFrame(), pd.DataFrame(), problems, documents)
+    nothing = pd.DataFrame(columns=["_amount", "_currency"])
+    return Outcome("vendor_bill", nothing, nothing, problems, documents)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +50,106 @@ def outcome_of(statuses: dict[str, str]) -> Outcome:
 def test_a_record_that_goes_missing_anywhere_fails_the_check(
     came: list[str], judged: dict[str, str], asked: int | None, passes: bool
 ) -> None:
-    documents = Documents(pd.DataFrame({"internal_id": came}), pd.DataFrame({"document_id": came}))
-    results = figures("vendor_bill", documents, outcome_of(judged), decimals={}, asked=asked)
-    check = next(result for result in results if result.name == NOTHING_LOST)
+    documents = Documents(headers_of(came), lines_of(came))
+    check = of_name(NOTHING_LOST, day(documents, outcome_of(judged), asked=asked))
     assert check.passed is passes
     assert check.severity.value == "ERROR"
+
+
+def headers_of(ids: list[str]) -> pd.DataFrame:
+    columns = ("total", "exchange_rate", "is_posting", "is_voided")
+    return pd.DataFrame({"internal_id": ids, **dict.fromkeys(columns)})
+
+
+def lines_of(ids: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"document_id": ids, **dict.fromkeys(("line_id", "is_main", "subsidiary_id"))}
+    )
+
+
+def judged_bills(**changed: Any) -> tuple[Documents, Outcome]:
+    """A good bill and one on an account that ServiceNow lacks, as read and as judged."""
+    headers = [world.bill(), world.bill("2", total="-99.5", **changed)]
+    lines = [world.main_line(), world.line(), world.main_line("2", "-99.5"),
+             world.line(amount="99.5", document_id="2", posting_account_id="716")]  # fmt: skip
+    record = REGISTRY["vendor_bill"]
+    assert record.lines is not None
+    documents = Documents(
+        world.canonical(headers, record.header), world.canonical(lines, record.lines)
+    )
+    return documents, world.judge("vendor_bill", headers, lines)
+
+
+def test_control_totals_hold_for_what_the_gate_made_of_a_day() -> None:
+    check = of_name(CONTROL_TOTALS, day(*judged_bills()))
+    assert check.passed, check.description
+    assert check.severity.value == "ERROR"
+    assert check.metadata == {"read_GBP": 1349.5, "accepted_GBP": 1250.0, "rejected_GBP": 99.5}
+    assert check.description == "GBP: read 1,349.50, rejected 99.50"
+
+
+def with_amount(frame: pd.DataFrame, column: str, amount: str) -> pd.DataFrame:
+    first, *rest = frame[column].to_list()
+    assert first is not None
+    changed = pd.array([Decimal(amount), *rest], dtype=pd.ArrowDtype(MONEY_TYPE))
+    return frame.assign(**{column: changed})
+
+
+@pytest.mark.parametrize(
+    ("part", "column"),
+    [("documents", "amount"), ("headers", "_amount"), ("lines", "_amount")],
+)
+def test_a_sum_that_changed_between_reading_and_writing_blocks(part: str, column: str) -> None:
+    documents, outcome = judged_bills()
+    spoiled = replace(outcome, **{part: with_amount(getattr(outcome, part), column, "1250.01")})
+    check = of_name(CONTROL_TOTALS, day(documents, spoiled))
+    assert not check.passed
+    assert "1250.01" in check.description or "1349.51" in check.description
+
+
+def test_a_document_missing_from_the_judgement_changes_the_sums() -> None:
+    documents, outcome = judged_bills()
+    check = of_name(
+        CONTROL_TOTALS, day(documents, replace(outcome, documents=outcome.documents[:1]))
+    )
+    assert not check.passed
+
+
+def test_a_failing_check_tells_the_remedy_the_money_and_where_the_rest_is() -> None:
+    check = of_name("gl_accounts_exist", day(*judged_bills()))
+    assert not check.passed
+    assert check.severity.value == "WARN"
+    assert check.metadata["documents_refused"] == 1
+    assert check.metadata["refused_GBP"] == 99.5
+    assert check.metadata["all_problems_of_the_day"].value == "problems.parquet"
+    row = check.metadata["documents"].records[0].data
+    assert row["amount"] == "99.50 GBP"
+    assert row["remedy"].startswith("Add account 7160 'Agency staff' (office Leeds) to")
+    assert row["netsuite"].endswith("id=2")
+
+
+def test_the_table_stops_at_200_and_says_so() -> None:
+    documents, outcome = judged_bills()
+    many = pd.concat([outcome.problems] * (TABLE_ROWS + 1), ignore_index=True)
+    check = of_name("gl_accounts_exist", day(documents, replace(outcome, problems=many)))
+    assert len(check.metadata["documents"].records) == TABLE_ROWS
+    assert check.metadata["problems"] == TABLE_ROWS + 1
+    assert f"the first {TABLE_ROWS} problems shown" in check.description
+
+
+def of_name(name: str, judged: Judged) -> CheckFigures:
+    return next(result for result in figures(judged) if result.name == name)
+
+
+def day(documents: Documents, outcome: Outcome, *, asked: int | None = None) -> Judged:
+    postings = pd.DataFrame(columns=["document_id", "line_id", "debit", "credit"])
+    return Judged(
+        "vendor_bill",
+        documents,
+        outcome,
+        world.context(world.references()),
+        decimals={"GBP": 2},
+        file=Path("problems.parquet"),
+        asked=asked,
+        postings=postings,
+    )

@@ -13,6 +13,7 @@ from nsn_pipeline.settings import ProjectSettings
 
 ZONE = "America/New_York"
 ASSETS = """
+audit/rejections
 conformed/cost_centers conformed/gl_accounts conformed/gl_postings conformed/invoices
 conformed/purchase_orders conformed/suppliers
 mapping/cost_centers mapping/gl_accounts
@@ -25,12 +26,16 @@ servicenow/u_netsuite_gl_posting
 servicenow_reference/cost_centers servicenow_reference/gl_accounts
 """
 GATE = ("nothing_lost", "schema_holds", "values_usable")
-DOCUMENT = (*GATE, "amounts_agree", "cost_centers_exist", "gl_accounts_exist", "suppliers_known")
+DOCUMENT = (
+    *GATE, "amounts_agree", "control_totals", "cost_centers_exist", "gl_accounts_exist",
+    "suppliers_known",
+)  # fmt: skip
 CHECKS = {
+    "audit/rejections": {"none_open"},
     "conformed/cost_centers": {*GATE, "cost_centers_exist"},
     "conformed/gl_accounts": {*GATE, "gl_accounts_exist"},
-    "conformed/gl_postings": {*GATE, "amounts_agree", "cost_centers_exist", "gl_accounts_exist"},
-    "conformed/invoices": set(DOCUMENT),
+    "conformed/gl_postings": set(DOCUMENT) - {"suppliers_known"},
+    "conformed/invoices": {*DOCUMENT, "agrees_with_ledger"},
     "conformed/purchase_orders": set(DOCUMENT),
     "conformed/suppliers": set(GATE),
     "mapping/cost_centers": {"all_mapped", "overrides_point_somewhere"},
@@ -45,6 +50,7 @@ CHECKS = {
     "servicenow_reference/gl_accounts": {"not_empty"},
 }
 UNPARTITIONED = {
+    "audit/rejections",
     *(f"{group}/{name}" for group in ("conformed", "mapping", "servicenow_reference")
       for name in ("cost_centers", "gl_accounts")),
     "netsuite/currencies", "netsuite/departments", "netsuite/gl_accounts", "netsuite/subsidiaries",

@@ -162,11 +162,16 @@ def _conformed(
                 _record(connections, names, day, outcome, stood)
                 totals.add(outcome)
                 results[day] = checks.figures(
-                    names.record_type,
-                    documents,
-                    outcome,
-                    decimals=snapshots.decimals(),
-                    asked=_asked(connections.landing, names, day),
+                    checks.Judged(
+                        names.record_type,
+                        documents,
+                        outcome,
+                        references,
+                        decimals=snapshots.decimals(),
+                        file=connections.landing.path(names.path("problems"), day),
+                        asked=_asked(connections.landing, names, day),
+                        postings=_postings(connections, names, day),
+                    )
                 )
                 report_partition(context, asset_key, day, _metadata(outcome))
         report_totals(context, asset_key, totals.figures())
@@ -184,6 +189,8 @@ def _deps(names: Conformed) -> list[dg.AssetKey]:
         return [*deps, mapping.key("gl_account"), servicenow_reference.key("gl_account")]
     if names.record_type == "cost_center":
         return [*deps, mapping.key("cost_center"), servicenow_reference.key("cost_center")]
+    if names.record_type == "vendor_bill":
+        deps.append(netsuite.key("gl_postings"))
     if names.record_type != "vendor":
         deps.extend(mapping.key(kind) for kind in ("gl_account", "cost_center"))
         deps.append(key("suppliers"))
@@ -198,6 +205,13 @@ def _read(
     landing, run_id = connections.landing, connections.run_id
     lines = landing.read(("netsuite", names.lines), day, run_id=run_id) if names.lines else None
     return Documents(landing.read(("netsuite", names.headers), day, run_id=run_id), lines)
+
+
+def _postings(connections: Connections, names: Conformed, day: str | None) -> pd.DataFrame | None:
+    """The day's ledger rows, which bills are compared with."""
+    if names.record_type != "vendor_bill":
+        return None
+    return connections.landing.read(("netsuite", "gl_postings"), day, run_id=connections.run_id)
 
 
 def _asked(landing: Landing, names: Conformed, day: str | None) -> int | None:
