@@ -26,6 +26,7 @@ from nsn_pipeline.clients.accounts import (
 from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_source
 from nsn_pipeline.clients.http import Http, HttpStats
 from nsn_pipeline.clients.netsuite import NetSuiteClient
+from nsn_pipeline.clients.retry import RetryPolicy
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tba import END, HOW_TO_MOVE, TbaAuth, TbaCredentials
 from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
@@ -40,25 +41,39 @@ from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.settings import NetSuiteSettings, Settings
 from nsn_pipeline.state.connection import Connection, connect
 from nsn_pipeline.state.job_state import JobState
-from nsn_pipeline.state.leases import RedisLimiter
+from nsn_pipeline.state.leases import WAIT_S, RedisLimiter
 from nsn_pipeline.state.tokens import RedisTokenCache
 from nsn_pipeline.state.trail import Trail
 from nsn_pipeline.state.trail_anchor import RedisAnchors
 from nsn_pipeline.state.trail_recorder import TrailRecorder
 
+TIMEOUT_S = (10.0, 120.0)  # to connect, to answer
+# Dagster gives a sensor's tick 60 s in all; what is not there now is asked for by the next tick.
+BRIEF_TIMEOUT_S = (4.0, 15.0)
+BRIEF_WAIT_S = 10.0
+BRIEF_POLICY = RetryPolicy(max_attempts=2, max_delay_s=3.0)
 OVERRIDE_FILES = {"gl_account": "gl_accounts.csv", "cost_center": "cost_centers.csv"}
 
 
 class Connections:
-    """Everything one step or command needs, closed together."""
+    """Everything one step or command needs, closed together.
+
+    `brief` ones give up within seconds where a run would be patient: for the tick of a sensor.
+    """
 
     def __init__(
-        self, settings: Settings, *, run_id: str, now: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        *,
+        run_id: str,
+        now: Callable[[], float] = time.time,
+        brief: bool = False,
     ) -> None:
         forbid_core_dumps()
         self.settings = settings
         self.run_id = run_id
         self._now = now  # for the lives of tokens and the stamps of signatures
+        self._brief = brief
         self._closing = ExitStack()
         self._https: list[Http] = []
 
@@ -145,9 +160,7 @@ class Connections:
         settings = self.settings.netsuite
         base_url = settings.base_url or self.account.base_url
         auth = self._netsuite_auth(settings, base_url)
-        limiter = RedisLimiter(
-            self.redis.client, f"netsuite:{self.account.account_id}", settings.concurrency
-        )
+        limiter = self._limiter(f"netsuite:{self.account.account_id}", settings.concurrency)
         http = self._http("netsuite", base_url, auth=auth, limiter=limiter)
         client = NetSuiteClient(http, concurrency=settings.concurrency)
         if settings.auth == "tba":
@@ -171,9 +184,7 @@ class Connections:
             )
             key = _token_key("servicenow", self.instance.name, base_url, client_id)
             auth = BearerAuth(tokens, key=key, cache=self._token_cache, now=self._now)
-        limiter = RedisLimiter(
-            self.redis.client, f"servicenow:{self.instance.name}", settings.concurrency
-        )
+        limiter = self._limiter(f"servicenow:{self.instance.name}", settings.concurrency)
         return ServiceNowClient(self._http("servicenow", base_url, auth=auth, limiter=limiter))
 
     @cached_property
@@ -240,6 +251,10 @@ class Connections:
             now=self._now,
         )
 
+    def _limiter(self, name: str, limit: int) -> RedisLimiter:
+        wait_s = BRIEF_WAIT_S if self._brief else WAIT_S
+        return RedisLimiter(self.redis.client, name, limit, wait_s=wait_s)
+
     def _http(
         self,
         system: str,
@@ -254,6 +269,8 @@ class Connections:
             base_url=base_url,
             auth=auth,
             limiter=limiter,
+            policy=BRIEF_POLICY if self._brief else RetryPolicy(),
+            timeout_s=BRIEF_TIMEOUT_S if self._brief else TIMEOUT_S,
             verify=str(bundle) if bundle else True,
         )
         self._closing.callback(http.close)

@@ -40,17 +40,17 @@ LIVE_MARKERS = (
     "SERVICENOW_BASE_URL",
 )
 
-_DURATION = re.compile(r"^(?P<number>\d+)(?P<unit>[mhd])$")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"^(?P<number>\d+)(?P<unit>[smhd])$")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _duration(value: object) -> object:
-    """Read `90m`, `2h` or `1d`; anything else is left for pydantic to refuse."""
+    """Read `30s`, `90m`, `2h` or `1d`; anything else is left for pydantic to refuse."""
     if isinstance(value, str) and (match := _DURATION.match(value.strip())):
         return timedelta(**{_UNITS[match["unit"]]: int(match["number"])})
     if isinstance(value, timedelta):
         return value
-    msg = "write a whole number and a unit: 90m, 2h or 1d"
+    msg = "write a whole number and a unit: 30s, 90m, 2h or 1d"
     raise ValueError(msg)
 
 
@@ -135,6 +135,7 @@ class ProjectSettings(_Section):
     start_date: date = date(2024, 1, 1)
     poll_cron: str = "0 * * * *"
     overlap: Duration = timedelta(hours=2)
+    replay_interval: Duration = timedelta(minutes=1)
     profile: str = "seed"
     mappings: Path = Path("mappings")
     # Only for accounts without Multiple Currencies, whose documents name no currency.
@@ -176,6 +177,7 @@ _PROJECT_VARIABLES = {
     "NSN_START_DATE": "start_date",
     "NSN_POLL_CRON": "poll_cron",
     "NSN_OVERLAP": "overlap",
+    "NSN_REPLAY_INTERVAL": "replay_interval",
     "NSN_PROFILE": "profile",
     "NSN_MAPPINGS": "mappings",
     "NSN_BASE_CURRENCY": "base_currency",

@@ -6,7 +6,9 @@ import click
 
 from nsn_pipeline.cli.credentials import credentials
 from nsn_pipeline.cli.rejections import rejections
-from nsn_pipeline.cli.running import demo, dev, doctor, sandbox, sync
+from nsn_pipeline.cli.replay import replay
+from nsn_pipeline.cli.running import demo, dev, doctor, sync
+from nsn_pipeline.cli.sandbox import sandbox
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,7 +17,7 @@ def main() -> None:
     """Keep ServiceNow's procurement and accounts-payable records in step with NetSuite."""
 
 
-for one in (sync, demo, dev, sandbox, doctor, credentials, rejections):
+for one in (sync, rejections, replay, demo, dev, sandbox, doctor, credentials):
     main.add_command(one)
 
 

@@ -1,4 +1,4 @@
-"""Commands that run something: sync, demo, dev, sandbox, doctor. Options in, one call, a code."""
+"""Commands that run something: sync, demo, dev, doctor. Options in, one call, a code."""
 
 import json
 from collections.abc import Callable
@@ -56,7 +56,8 @@ def sync(  # noqa: PLR0917 - click passes options by name
     return DONE_WITH_FINDINGS if summary.has_findings else DONE
 
 
-def _sandbox_options(function: Callable[..., None]) -> Callable[..., None]:
+def sandbox_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What a sandbox holds, as options of a command."""
     for option in (
         click.option("--size", type=click.Choice(SIZES), default="small", show_default=True),
         click.option("--seed", default=1, show_default=True, help="Same seed, same company."),
@@ -79,7 +80,7 @@ def _sandbox_options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@_sandbox_options
+@sandbox_options
 @command
 def demo(**options: Any) -> int:
     """Sync a week of a simulated company into a simulated ServiceNow, and show the result."""
@@ -91,7 +92,7 @@ def demo(**options: Any) -> int:
 
 @click.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
-@_sandbox_options
+@sandbox_options
 @command
 def dev(port: int, **options: Any) -> int:
     """Sandbox, Redis and the Dagster UI together; Ctrl-C stops them all."""
@@ -99,23 +100,6 @@ def dev(port: int, **options: Any) -> int:
     from nsn_pipeline.commands.sandbox import SandboxOptions
 
     return run_dev(Console(), SandboxOptions(**options), port=port)
-
-
-@click.command()
-@click.option("--netsuite-port", default=0, help="0: the last one used, or any free one.")
-@click.option("--servicenow-port", default=0, help="0: the last one used, or any free one.")
-@_sandbox_options
-@command
-def sandbox(netsuite_port: int, servicenow_port: int, **options: Any) -> int:
-    """Serve simulators of both systems over TLS on loopback until Ctrl-C."""
-    from nsn_pipeline.commands.sandbox import SandboxOptions, serve
-
-    return serve(
-        Console(),
-        SandboxOptions(**options),
-        netsuite_port=netsuite_port,
-        servicenow_port=servicenow_port,
-    )
 
 
 @click.command()

@@ -13,6 +13,7 @@ from nsn_pipeline.orchestration.assets.servicenow_reference import reference_ass
 from nsn_pipeline.orchestration.jobs import daily_sync_job, dimension_sync_job, poll_schedule
 from nsn_pipeline.orchestration.partitions import daily_partitions
 from nsn_pipeline.orchestration.resources import SystemsResource
+from nsn_pipeline.orchestration.sensors import replay_sensor
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.settings import ProjectSettings
 
@@ -35,6 +36,7 @@ def build_definitions(project: ProjectSettings) -> dg.Definitions:
         ],
         jobs=[daily_sync_job(), dimension_sync_job()],
         schedules=[poll_schedule(project, daily, loaded_by_day(profile))],
+        sensors=[replay_sensor(project, daily)],
         resources={"systems": SystemsResource()},
         # A 15-step run takes 6 s in process, 45 s with a process per step (docs/facts/dagster.md 3)
         executor=dg.in_process_executor,

@@ -2,8 +2,8 @@
 tenant.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -23,6 +23,16 @@ JOB_TAGS = {
 }
 DAILY_SYNC = "daily_sync"
 DIMENSION_SYNC = "dimension_sync"
+PARTITION_TAG = "dagster/partition"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 CATCH_UP_DAYS = 14  # how long an outage may last before a person has to backfill
 
 
@@ -105,7 +115,7 @@ def unread_days(
     first = next((day for day in days if read_at[day] is not None), None)
     if first is None:
         return []
-    waiting = _waiting_days(instance)
+    waiting = days_under_way(instance)
     unread: list[str] = []
     for day in days[days.index(first) :]:
         over = Window.over([day], project.timezone).end + project.overlap
@@ -130,15 +140,18 @@ def _read_at(
     return datetime.fromtimestamp(min(begun), UTC)
 
 
-def _waiting_days(instance: dg.DagsterInstance) -> set[str]:
-    """Days a run is already queued or under way for."""
-    unfinished = dg.RunsFilter(
-        job_name=DAILY_SYNC,
-        statuses=[
-            dg.DagsterRunStatus.QUEUED,
-            dg.DagsterRunStatus.NOT_STARTED,
-            dg.DagsterRunStatus.STARTING,
-            dg.DagsterRunStatus.STARTED,
-        ],
-    )
-    return {run.tags.get("dagster/partition", "") for run in instance.get_runs(unfinished)}
+def days_under_way(instance: dg.DagsterInstance) -> set[str]:
+    """Days that a run is already queued or working for, one day or a range of them."""
+    unfinished = dg.RunsFilter(job_name=DAILY_SYNC, statuses=UNFINISHED)
+    return {day for run in instance.get_runs(unfinished) for day in days_of_run(run.tags)}
+
+
+def days_of_run(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """The days a run of the daily job is for, by its tags."""
+    if RANGE_START_TAG in tags and RANGE_END_TAG in tags:
+        first = date.fromisoformat(tags[RANGE_START_TAG])
+        last = date.fromisoformat(tags[RANGE_END_TAG])
+        count = (last - first).days + 1
+        return tuple((first + timedelta(days=n)).isoformat() for n in range(count))
+    day = tags.get(PARTITION_TAG)
+    return (day,) if day else ()

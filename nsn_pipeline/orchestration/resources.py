@@ -21,9 +21,9 @@ class SystemsResource(dg.ConfigurableResource):
     """
 
     @contextmanager
-    def opened(self, run_id: str) -> Iterator[Connections]:
-        """Connections for one step; closed when it ends, also on failure."""
-        with Connections(load_settings(), run_id=run_id) as connections:
+    def opened(self, run_id: str, *, brief: bool = False) -> Iterator[Connections]:
+        """Connections for one step or tick; closed when it ends, also on failure."""
+        with Connections(load_settings(), run_id=run_id, brief=brief) as connections:
             yield connections
 
     @contextmanager

@@ -15,10 +15,9 @@ from typing import Any
 
 import dagster as dg
 
+from nsn_pipeline.orchestration.jobs import RANGE_END_TAG, RANGE_START_TAG
 from nsn_pipeline.orchestration.reporting import TOTALS_LABEL
 
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 POLL_S = 0.3
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -66,10 +65,12 @@ def execute_window(
     *,
     selection: Sequence[dg.AssetKey] | None,
     on_event: Callable[[StepEvent], None],
+    tags: Mapping[str, str] | None = None,
 ) -> RunOutcome:
     """Run the job once over the days `first` to `last`, reporting events while it works."""
     run_id = str(uuid.uuid4())
     tags = {
+        **(tags or {}),
         RANGE_START_TAG: first.isoformat(),
         RANGE_END_TAG: last.isoformat(),
     }

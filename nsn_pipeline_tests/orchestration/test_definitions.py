@@ -8,6 +8,12 @@ import dagster as dg
 import pytest
 
 from nsn_pipeline.orchestration.assemble import build_definitions
+from nsn_pipeline.orchestration.jobs import (
+    PARTITION_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    days_of_run,
+)
 from nsn_pipeline.orchestration.resources import OWNERS
 from nsn_pipeline.settings import ProjectSettings
 
@@ -157,6 +163,34 @@ def test_the_schedule_ships_stopped_and_ticks_as_the_settings_say(
     assert schedule.cron_schedule == project.poll_cron
     assert schedule.execution_timezone == ZONE
     assert schedule.job_name == "daily_sync"
+
+
+def test_the_replay_sensor_ships_stopped_and_ticks_as_the_settings_say(
+    definitions: dg.Definitions, project: ProjectSettings
+) -> None:
+    (sensor,) = [one for one in definitions.sensors or [] if one.name == "replay_cured"]
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+    assert sensor.minimum_interval_seconds == project.replay_interval.total_seconds()
+    assert sensor.job_name == "daily_sync"
+
+
+@pytest.mark.parametrize(
+    ("tags", "days"),
+    [
+        ({PARTITION_TAG: "2026-03-02"}, ("2026-03-02",)),
+        (
+            {RANGE_START_TAG: "2026-02-28", RANGE_END_TAG: "2026-03-02"},
+            ("2026-02-28", "2026-03-01", "2026-03-02"),
+        ),
+        ({}, ()),
+    ],
+    ids=["a day", "a range", "neither"],
+)
+def test_the_days_of_a_run_are_known_by_its_tags(
+    tags: dict[str, str], days: tuple[str, ...]
+) -> None:
+    assert days_of_run(tags) == days
 
 
 def tick(definitions: dg.Definitions, at: datetime) -> list[dg.RunRequest]:
