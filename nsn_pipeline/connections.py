@@ -40,7 +40,7 @@ from nsn_pipeline.profiles.mappings import load_overrides
 from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.settings import NetSuiteSettings, Settings
 from nsn_pipeline.state.connection import Connection, connect
-from nsn_pipeline.state.job_state import JobState
+from nsn_pipeline.state.job_state import JobState, key_prefix
 from nsn_pipeline.state.leases import WAIT_S, RedisLimiter
 from nsn_pipeline.state.tokens import RedisTokenCache
 from nsn_pipeline.state.trail import Trail
@@ -132,14 +132,15 @@ class Connections:
     @cached_property
     def trail(self) -> Trail:
         """The audit trail of this account pair and profile."""
+        owner = {
+            "account": self.account.account_id,
+            "instance": self.instance.name,
+            "profile": self.profile.name,
+        }
         trail = Trail(
             self.settings.project.home / "audit" / self._pair,
-            owner={
-                "account": self.account.account_id,
-                "instance": self.instance.name,
-                "profile": self.profile.name,
-            },
-            anchors=RedisAnchors(self.redis.client, self.job_state.prefix),
+            owner=owner,
+            anchors=RedisAnchors(lambda: self.redis.client, key_prefix(**owner)),
         )
         self._closing.callback(trail.close)
         return trail

@@ -4,6 +4,7 @@ what it does is in `commands/`.
 
 import click
 
+from nsn_pipeline.cli.audit import audit
 from nsn_pipeline.cli.credentials import credentials
 from nsn_pipeline.cli.rejections import rejections
 from nsn_pipeline.cli.replay import replay
@@ -17,7 +18,7 @@ def main() -> None:
     """Keep ServiceNow's procurement and accounts-payable records in step with NetSuite."""
 
 
-for one in (sync, rejections, replay, demo, dev, sandbox, doctor, credentials):
+for one in (sync, rejections, replay, audit, demo, dev, sandbox, doctor, credentials):
     main.add_command(one)
 
 

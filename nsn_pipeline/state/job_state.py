@@ -179,7 +179,7 @@ class JobState:
     def __init__(self, client: redis.Redis, *, account: str, instance: str, profile: str) -> None:
         self._client = client
         self._owner = {"account": account, "instance": instance, "profile": profile}
-        self.prefix = f"nsn:{':'.join(quote(part, safe='') for part in self._owner.values())}:"
+        self.prefix = key_prefix(account, instance, profile)
         self._record = client.register_script(RECORD)
         self._forget = client.register_script(FORGET)
 
@@ -326,6 +326,11 @@ class JobState:
         """The records behind index entries, less those that moved on since the index was read."""
         ordered = sorted(ids, key=_numbers_in_order)
         return [state for state in self.get_many(record_type, ordered).values() if condition(state)]
+
+
+def key_prefix(account: str, instance: str, profile: str) -> str:
+    """What all keys of one account pair and profile begin with."""
+    return f"nsn:{':'.join(quote(part, safe='') for part in (account, instance, profile))}:"
 
 
 def _packed(state: DocumentState) -> str:

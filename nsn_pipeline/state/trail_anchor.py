@@ -5,7 +5,7 @@
 Losing it costs nothing but that check, until the next entry is written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
@@ -14,16 +14,19 @@ from nsn_pipeline.state.connection import translated
 
 
 class RedisAnchors:
-    """`prefix` is that of the job state of the same account pair and profile."""
+    """`prefix` is that of the job state of the same account pair and profile.
 
-    def __init__(self, client: redis.Redis, prefix: str) -> None:
-        self._client = client
+    `connect` is called on first use: who only reads the trail needs no Redis.
+    """
+
+    def __init__(self, connect: Callable[[], redis.Redis], prefix: str) -> None:
+        self._connect = connect
         self._key = f"{prefix}trail"
 
     def read(self) -> Mapping[str, tuple[int, str]]:
         """Sequence and hash of the last entry, per trail id."""
         with translated("read the end of the audit trail"):
-            found: Any = self._client.hgetall(self._key)
+            found: Any = self._connect().hgetall(self._key)
         anchors: dict[str, tuple[int, str]] = {}
         for trail_id, text in found.items():
             seq, _, digest = text.partition(":")
@@ -33,4 +36,4 @@ class RedisAnchors:
     def write(self, trail_id: str, seq: int, digest: str) -> None:
         """Note the last entry; only a holder of the trail's lock calls this."""
         with translated("note the end of the audit trail"):
-            self._client.hset(self._key, trail_id, f"{seq}:{digest}")
+            self._connect().hset(self._key, trail_id, f"{seq}:{digest}")

@@ -37,7 +37,7 @@ Open = Callable[..., Trail]
 @pytest.fixture
 def anchors() -> RedisAnchors:
     client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
-    return RedisAnchors(client, "nsn:1234567:dev1:seed:")
+    return RedisAnchors(lambda: client, "nsn:1234567:dev1:seed:")
 
 
 @pytest.fixture
@@ -280,7 +280,7 @@ def test_a_whole_trail_that_is_gone_is_missed_by_redis(opened: Open) -> None:
 def test_a_lost_redis_is_not_taken_for_a_shortened_trail(opened: Open) -> None:
     opened().append([listing(Event.ACCEPTED, "1")])
     client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
-    trail = opened(anchors=RedisAnchors(client, "nsn:"))
+    trail = opened(anchors=RedisAnchors(lambda: client, "nsn:"))
     assert trail.verify().intact
     trail.append([rejected("1")])
     assert trail.verify().intact
