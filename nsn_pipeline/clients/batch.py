@@ -6,7 +6,7 @@ Pure. The outer answer is 200 even when items fail; an item may come back run, l
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -69,8 +69,12 @@ def decode(
     where: Where,
     now: float,
     took_s: float = 0.0,
+    secrets: Collection[str] = (),
 ) -> list[BatchReply]:
-    """Read the answer: one reply per item, in the order of `items`."""
+    """Read the answer: one reply per item, in the order of `items`.
+
+    `secrets` are taken out of refusals, which are quoted to people.
+    """
     data = orjson.loads(content)
     serviced = data.get("serviced_requests") if isinstance(data, dict) else None
     if not isinstance(serviced, list):
@@ -81,7 +85,7 @@ def decode(
     answers = _by_id(serviced, items, where)
     not_run = {_id_of(entry) for entry in data.get("unserviced_requests") or ()}
     return [
-        _reply(item, entry, where, now, took_s)
+        _reply(item, entry, where, now, took_s, secrets)
         if (entry := answers.get(item.id)) is not None
         else _unanswered(item, item.id in not_run, where, took_s)
         for item in items
@@ -130,8 +134,13 @@ def _unanswered(item: BatchItem, not_run: bool, outer: Where, took_s: float) -> 
     return BatchReply(item.id, None, error=lost, took_s=took_s)
 
 
-def _reply(
-    item: BatchItem, entry: Mapping[str, Any], outer: Where, now: float, took_s: float
+def _reply(  # noqa: PLR0917
+    item: BatchItem,
+    entry: Mapping[str, Any],
+    outer: Where,
+    now: float,
+    took_s: float,
+    secrets: Collection[str],
 ) -> BatchReply:
     status = _integer(entry.get("status_code"))
     if status is None:
@@ -144,6 +153,8 @@ def _reply(
     total = _integer(headers.get("X-Total-Count")) if listed else None
     if status in _DONE and isinstance(body, dict) and not body.get("error"):
         return BatchReply(item.id, status, body, None, total, took_s)  # what `judge` says too
+    content = _without(content, secrets)
+    body = _parsed(content)
     where = replace(_at(item, outer), status=status, request_id=outer.request_id)
     error = judge(Answer(status, headers, content), where, now=now)
     if error is not None and not item.is_read:
@@ -160,6 +171,12 @@ def _content(body: Any) -> bytes:
         return binascii.a2b_base64(body or "", strict_mode=True)
     except (binascii.Error, TypeError, ValueError):
         return b""
+
+
+def _without(content: bytes, secrets: Collection[str]) -> bytes:
+    for secret in secrets:
+        content = content.replace(secret.encode(), b"***") if secret else content
+    return content
 
 
 def _parsed(content: bytes) -> Any:

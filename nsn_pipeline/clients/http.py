@@ -222,7 +222,7 @@ class Http:
         stale = response.status_code == HTTPStatus.UNAUTHORIZED
         if stale and self._renewable is not None:
             self._count("renewals")
-            self._get_credentials(refused=_credential(response.request))
+            self._get_credentials(refused=credential_of(response.request))
             response = self._exchange(call)
         if response.status_code in call.returned:
             return response
@@ -234,7 +234,7 @@ class Http:
     def _judged(self, call: _Call, response: requests.Response) -> NsnError | None:
         where = replace(call.where, status=response.status_code, request_id=_request_id(response))
         answer = Answer(response.status_code, response.headers, response.content)
-        secrets = (*call.secrets, _credential(response.request))
+        secrets = (*call.secrets, credential_of(response.request))
         return judge(answer, where, now=self._now(), secrets=secrets)
 
     def _exchange(self, call: _Call) -> requests.Response:
@@ -348,7 +348,7 @@ def _request_id(response: requests.Response) -> str | None:
     return next((response.headers[h] for h in _REQUEST_ID_HEADERS if h in response.headers), None)
 
 
-def _credential(request: requests.PreparedRequest) -> str:
+def credential_of(request: requests.PreparedRequest) -> str:
     """The secret part of the Authorization header that was sent."""
     return str(request.headers.get("Authorization", "")).partition(" ")[2]
 

@@ -20,7 +20,7 @@ import requests
 from nsn_pipeline.clients.batch import BatchItem, BatchReply, decode, encode
 from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui_meta
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
-from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.http import Http, credential_of
 from nsn_pipeline.errors import (
     ConfigurationError,
     PermanentError,
@@ -199,6 +199,7 @@ class ServiceNowClient:
             where=where,
             now=self._now(),
             took_s=response.elapsed.total_seconds(),
+            secrets=(credential_of(response.request),),
         )
 
     def close(self) -> None:

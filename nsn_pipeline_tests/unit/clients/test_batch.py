@@ -52,6 +52,18 @@ def test_items_are_written_as_documented() -> None:
     assert orjson.loads(base64.b64decode(write["body"])) == {"name": "Ünï"}
 
 
+def test_a_refusal_that_echoes_our_credentials_is_passed_on_without_them() -> None:
+    said = error_body("Bearer canary", "aborted by Business Rule 'canary^'; canary")
+    content = orjson.dumps(
+        {"batch_request_id": "b", "serviced_requests": [serviced("w", 403, said)]}
+    )
+    reply = decode(content, [WRITE], batch_id="b", where=WHERE, now=0.0, secrets=("canary", ""))[0]
+    assert isinstance(reply.error, RequestRefusedError)
+    assert "Business Rule" in str(reply.error)
+    for told in (str(reply.error), reply.error.detail, repr(reply.body)):
+        assert "canary" not in told
+
+
 def test_ids_must_differ() -> None:
     with pytest.raises(ValueError, match="differ"):
         encode("b", [READ, READ])

@@ -1,0 +1,401 @@
+"""No credential and no token is written anywhere, whatever goes wrong and however loud the logs.
+
+The job runs as a process of its own, against simulators whose every secret is a known text, with
+all Python loggers at DEBUG on the terminal and in Dagster's event log. Servers echo the credentials
+they are sent, cut connections, refuse, time out after a commit. Then every byte is searched.
+"""
+
+import json
+import secrets as random_secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+import pytest
+import redis
+from cryptography.fernet import Fernet
+
+from nsn_pipeline.clients.grants import AssertionSigner
+from nsn_pipeline.clients.tokens import Token
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.credentials.master_key import find_master_key
+from nsn_pipeline.sandbox import systems
+from nsn_pipeline.sandbox.credentials import load_or_make, write_private
+from nsn_pipeline.sandbox.netsuite.app import QUERY_PATH
+from nsn_pipeline.sandbox.netsuite.oauth2 import TOKEN_PATH
+from nsn_pipeline.sandbox.netsuite.options import Fault as NetSuiteFault
+from nsn_pipeline.sandbox.netsuite.options import RequestInfo as NetSuiteRequest
+from nsn_pipeline.sandbox.servicenow.options import Fault, RequestInfo
+from nsn_pipeline.settings import load_settings
+from nsn_pipeline.state.server_binary import server_binary
+from nsn_pipeline_tests.support.company import served
+from nsn_pipeline_tests.support.leaks import Leak, Scanner
+from nsn_pipeline_tests.support.loud_nsn import CRASH, CRASH_AT, LEAK
+from nsn_pipeline_tests.support.project import environment, project_copy
+from nsn_pipeline_tests.unit.state.processes import eventually
+
+pytestmark = pytest.mark.slow
+
+DAY = "2026-03-03"
+SYNC = ("sync", "--from", DAY, "--to", DAY)
+ALL_LOGS = """
+python_logs:
+  managed_python_loggers: [root]
+  python_log_level: DEBUG
+"""
+NOT_SECRET = {"netsuite_account_id", "netsuite_certificate", "servicenow_instance",
+              "servicenow_username"}  # fmt: skip
+NOW = {"Retry-After": "0"}
+SHARED = ("NSN_CA_BUNDLE", "NSN_TIMEZONE", "NSN_START_DATE")
+FAULTS = 13
+KEY = "netsuite_private_key"
+
+
+@dataclass(slots=True)
+class Adversary:
+    """Both simulators' ill will: what went wrong so far, and every credential they were sent."""
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+    queries: int = 0
+    calls: int = 0
+    is_angry: bool = True
+    apps: list[Any] = field(default_factory=list)
+    last_login: str = ""
+
+    def once(self, what: str, *, when: bool = True) -> bool:
+        if not self.is_angry or not when or what in self.done:
+            return False
+        self.done.add(what)
+        return True
+
+    def keep(self, kind: str, credential: str) -> None:
+        known = self.secrets.values()
+        if credential and credential not in known:
+            self.secrets[f"{kind} {len(self.secrets)}"] = credential
+
+    def netsuite(self, request: NetSuiteRequest) -> NetSuiteFault | None:
+        login = request.headers.get("authorization", "")
+        if login.startswith("Bearer "):
+            self.keep("NetSuite token", login.removeprefix("Bearer "))
+        assertion = ""
+        if request.path == TOKEN_PATH:
+            assertion = parse_qs(request.body.decode())["client_assertion"][0]
+            self.keep("assertion", assertion)
+        elif request.path == QUERY_PATH and login.startswith("Bearer "):
+            self.queries += 1
+        if self.once("NetSuite: tokens expire", when=self.queries == 2):
+            self.apps[0].state.tokens.expire_all()
+        echo = {"status": 500, "o:errorDetails": [{"detail": login, "o:errorCode": login}]}
+        refused_assertion = {"error": "server_error", "error_description": assertion}
+        return self.first_due(
+            ("NetSuite: token endpoint echoes", bool(assertion),
+             NetSuiteFault(status=500, body=refused_assertion)),
+            ("NetSuite: 429", self.queries > 4, NetSuiteFault(status=429, headers=NOW)),
+            ("NetSuite: cut short", self.queries > 7, NetSuiteFault(truncate=True)),
+            ("NetSuite: 500 that echoes", self.queries > 9, NetSuiteFault(status=500, body=echo)),
+            ("NetSuite: 401 that echoes", self.queries > 11, NetSuiteFault(status=401, body=echo)),
+        )  # fmt: skip
+
+    def servicenow(self, request: RequestInfo) -> Fault | None:
+        if request.batch_item is not None:
+            is_invoice = request.method == "POST" and request.path.endswith("/sn_apo_invoice")
+            return self.first_due(("ServiceNow: refused", is_invoice, self._refusal()))
+        is_token = request.path == "/oauth_token.do"
+        self.last_login = request.headers.get("authorization", "")
+        if self.last_login.startswith("Bearer "):
+            self.keep("ServiceNow token", self.last_login.removeprefix("Bearer "))
+        self.calls += not is_token
+        if self.once("ServiceNow: tokens expire", when=self.calls == 2):
+            self.apps[1].state.gateway.authority.expire_all()
+        form = json.dumps({"error": request.body.decode(errors="replace")})
+        echo = json.dumps({"error": {"message": self.last_login, "detail": self.last_login}})
+        is_batch, is_read = request.path.endswith("/batch"), request.method == "GET"
+        return self.first_due(
+            ("ServiceNow: token endpoint echoes", is_token, Fault(503, body=form.encode())),
+            ("ServiceNow: 429", self.calls > 4, Fault(429, headers=NOW)),
+            ("ServiceNow: no answer", self.calls > 6 and is_read, Fault(answer="drop")),
+            ("ServiceNow: time-out after commit", is_batch, Fault(work="commit", answer="drop")),
+            ("ServiceNow: 401 that echoes", self.calls > 12, Fault(401, body=echo.encode())),
+        )
+
+    def first_due(self, *plans: tuple[str, bool, Any]) -> Any:
+        return next((fault for what, due, fault in plans if self.once(what, when=due)), None)
+
+    def _refusal(self) -> Fault:
+        detail = f"Operation aborted by Business Rule 'no^{self.last_login}'; {self.last_login}"
+        said = {"error": {"message": self.last_login, "detail": detail}, "status": "failure"}
+        return Fault(403, body=json.dumps(said).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one command printed, and how it ended."""
+
+    code: int
+    text: str
+
+
+@dataclass(slots=True)
+class Aftermath:
+    """All that is left of all commands, and the secrets that must not be among it."""
+
+    root: Path
+    adversary: Adversary
+    redis: redis.Redis
+    environments: list[dict[str, str]]  # by OAuth 2.0, and by the fallbacks
+    loud: Told
+    crashed: Told
+    others: list[Told]
+    control: Told
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return self.adversary.secrets
+
+    def searched(self) -> tuple[set[Leak], Scanner]:
+        scanner = Scanner(self.secrets)
+        found = scanner.in_folders(self.root / "checkout")
+        found |= scanner.in_redis(self.redis)
+        for told in (self.loud, self.crashed, *self.others):
+            found |= scanner.in_bytes(told.text.encode(), "the terminal")
+        return found, scanner
+
+
+def canary(name: str) -> str:
+    """A secret of a shape that survives no careless encoding unchanged."""
+    return f"{name}+/= %&:\"'\\ü{random_secrets.token_hex(12)}"
+
+
+def plant(sandbox: Path) -> dict[str, str]:
+    """Give the simulated systems secrets of ours; returns them by name."""
+    made = asdict(load_or_make(sandbox / "sandbox").secrets)
+    for name in ("netsuite_consumer_secret", "netsuite_token_secret", "servicenow_client_secret",
+                 "servicenow_password"):  # fmt: skip
+        made[name] = canary(name)
+    write_private(sandbox / "sandbox" / "credentials.json", json.dumps(made))
+    return made
+
+
+@contextmanager
+def guarded_redis(folder: Path, password: str) -> Iterator[str]:
+    """A real server that asks for a password; the password is on nobody's command line."""
+    folder.mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    rules = f'bind 127.0.0.1\nport {port}\ndir {folder}\nsave ""\nrequirepass {password}\n'
+    server = subprocess.Popen(
+        [server_binary(), "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert server.stdin is not None
+        server.stdin.write(rules)
+        server.stdin.close()
+        url = f"redis://:{quote(password, safe='')}@127.0.0.1:{port}/0"
+        assert eventually(lambda: answers(url))
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
+
+
+def noisy_checkout(folder: Path) -> Path:
+    """A checkout whose Dagster instance keeps every log line of every library."""
+    project_copy(folder)
+    with (folder / "dagster.yaml").open("a") as file:
+        file.write(ALL_LOGS)
+    return folder
+
+
+def nsn(checkout: Path, settings: Mapping[str, str], *arguments: str, given: str = "") -> Told:
+    done = subprocess.run(
+        [sys.executable, "-m", "nsn_pipeline_tests.support.loud_nsn", *arguments],
+        cwd=checkout,
+        env={**environment(checkout / "home"), **settings},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Told(done.returncode, f"{done.stdout}\n{done.stderr}")
+
+
+@contextmanager
+def served_by(adversary: Adversary, sandbox: Path) -> Iterator[dict[str, Any]]:
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name in ("create_netsuite", "create_servicenow"):
+            create = getattr(systems, name)
+
+            def kept(*arguments: Any, create: Any = create, **options: Any) -> Any:
+                adversary.apps.append(create(*arguments, **options))
+                return adversary.apps[-1]
+
+            patch.setattr(systems, name, kept)
+        yield stack.enter_context(
+            served(
+                sandbox,
+                netsuite={"fault_hook": adversary.netsuite},
+                servicenow={"fault_hook": adversary.servicenow},
+            )
+        )
+
+
+@pytest.fixture(scope="module")
+def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
+    root = tmp_path_factory.mktemp("secrets")
+    made = plant(root / "sandbox")
+    keys = {name: Fernet.generate_key().decode() for name in ("master", "other master")}
+    password = f"redis/password+{random_secrets.token_hex(12)}"
+    adversary = Adversary({n: v for n, v in made.items() if n not in NOT_SECRET})
+    adversary.secrets |= {**keys, "Redis password": password}
+    checkout = noisy_checkout(root / "checkout")
+    with (
+        guarded_redis(root / "redis", password) as redis_url,
+        served_by(adversary, root / "sandbox") as info,
+        redis.Redis.from_url(redis_url, decode_responses=True) as client,
+    ):
+        systems = info["environment"]
+        shared = {name: systems[name] for name in SHARED} | {"REDIS_URL": redis_url}
+        mine = shared | {"NSN_MASTER_KEY": keys["master"]}
+        legacy = shared | {"NSN_MASTER_KEY": keys["other master"], **legacy_login(made, info)}
+        legacy["NSN_HOME"] = str(checkout / "legacy")
+        others = [
+            nsn(checkout, mine, "credentials", "set", system, "-", given=values)
+            for system, values in to_store(made, info).items()
+        ]
+        loud = nsn(checkout, mine, *SYNC)
+        commands = [
+            (checkout, mine, "credentials", "list", "--json"),
+            (checkout, mine | {CRASH_AT: "/suiteql 3"}, "doctor"),
+            (checkout, mine | {"REDIS_URL": redis_url.replace("password", "p")}, "doctor"),
+            (checkout, mine | {"SERVICENOW_CLIENT_SECRET": f"{password}!"}, "doctor"),
+            (checkout, legacy | {CRASH_AT: "/api/now/ 4"}, *SYNC, "--only", "vendor"),
+            (noisy_checkout(root / "control"), systems | {"REDIS_URL": redis_url, LEAK: "1"},
+             *SYNC, "--only", "gl_account"),
+        ]  # fmt: skip
+        with ThreadPoolExecutor(2) as pool:
+            *more, crashed, control = pool.map(lambda one: nsn(*one), commands)
+        others += more
+        yield Aftermath(
+            root, adversary, client, [systems | mine, legacy], loud, crashed, others, control
+        )
+
+
+def to_store(made: Mapping[str, str], info: Mapping[str, Any]) -> dict[str, str]:
+    """What `nsn credentials set` is given on standard input, by system."""
+    fields = {
+        "netsuite": ("account_id", "client_id", "certificate_id", "private_key"),
+        "servicenow": ("instance", "client_id", "client_secret"),
+    }
+    return {
+        system: json.dumps(
+            {name: made[f"{system}_{name}"] for name in names}
+            | {"base_url": info[system]["base_url"]}
+        )
+        for system, names in fields.items()
+    }
+
+
+def legacy_login(made: Mapping[str, str], info: Mapping[str, Any]) -> dict[str, str]:
+    """Both systems by their fallback, from the environment."""
+    names = ("consumer_key", "consumer_secret", "token_id", "token_secret")
+    return {
+        "NETSUITE_AUTH": "tba",
+        "NETSUITE_ACCOUNT_ID": made["netsuite_account_id"],
+        "NETSUITE_BASE_URL": info["netsuite"]["base_url"],
+        **{f"NETSUITE_{name.upper()}": made[f"netsuite_{name}"] for name in names},
+        "SERVICENOW_AUTH": "basic",
+        "SERVICENOW_INSTANCE": made["servicenow_instance"],
+        "SERVICENOW_BASE_URL": info["servicenow"]["base_url"],
+        "SERVICENOW_USERNAME": made["servicenow_username"],
+        "SERVICENOW_PASSWORD": made["servicenow_password"],
+    }
+
+
+def test_everything_went_wrong_and_the_job_still_did_its_work(aftermath: Aftermath) -> None:
+    assert aftermath.loud.code == 1, aftermath.loud.text[-3000:]
+    assert len(aftermath.adversary.done) == FAULTS, aftermath.adversary.done
+    tokens = [name for name in aftermath.secrets if "token" in name.lower()]
+    assert len(tokens) >= 4  # two lives on either side at least
+    assert any("sn_apo_invoice" in line for line in aftermath.loud.text.splitlines())
+
+
+def test_the_logs_were_as_loud_as_can_be(aftermath: Aftermath) -> None:
+    assert "DEBUG:urllib3.connectionpool:" in aftermath.loud.text
+    assert "WARNING:nsn_pipeline.clients.http:http_retry" in aftermath.loud.text
+    events = [p.read_bytes() for p in (aftermath.root / "checkout").rglob("*.db")]
+    assert any(b"Starting new HTTPS connection" in c for c in events), "not in Dagster's event log"
+
+
+def test_a_crash_shows_where_and_never_with_what(aftermath: Aftermath) -> None:
+    assert aftermath.crashed.code == 2
+    assert CRASH in aftermath.crashed.text
+    assert any(CRASH in told.text and "Traceback" in told.text for told in aftermath.others)
+
+
+def test_no_secret_is_anywhere(aftermath: Aftermath) -> None:
+    found, scanner = aftermath.searched()
+    assert found == set()
+    assert scanner.looked_at > 1_000_000
+    assert aftermath.redis.dbsize() > 10
+    assert list(aftermath.redis.scan_iter("nsn:token:*")), "tokens were shared"
+
+
+def test_a_run_that_leaks_on_purpose_is_caught(aftermath: Aftermath) -> None:
+    """The control: one log line too many, found on the terminal and in Dagster's event log."""
+    assert aftermath.control.code in {0, 1}
+    scanner = Scanner(aftermath.secrets)
+    on_terminal = scanner.in_bytes(aftermath.control.text.encode(), "the terminal")
+    in_files = scanner.in_folders(aftermath.root / "control")
+    for found in (on_terminal, in_files):
+        assert any(leak.secret.startswith("NetSuite token") for leak in found)
+        assert any(leak.secret.startswith("ServiceNow token") for leak in found)
+    assert any(leak.place.endswith(".db") for leak in in_files)
+
+
+def test_nothing_that_holds_a_secret_shows_it(aftermath: Aftermath) -> None:
+    scanner = Scanner(aftermath.secrets)
+    for given in aftermath.environments:
+        settings = load_settings(given)
+        with Connections(settings, run_id="test") as connections:
+            clients = (connections.netsuite, connections.servicenow)
+            https = [client._http for client in clients]
+            signer = AssertionSigner(
+                client_id="c", certificate_id="c", private_key=aftermath.secrets[KEY]
+            )
+            token = Token(aftermath.secrets["Redis password"], expires_at=1)
+            held: list[object] = [settings, settings.netsuite, settings.servicenow, connections]
+            held += [*clients, *https, *(http._auth for http in https), signer, token]
+            held += [connections._token_cache, connections.redis, find_master_key(given)]
+        told = "\n".join(
+            [*map(repr, held), *map(str, held), settings.netsuite.model_dump_json(),
+             settings.project.model_dump_json(), str(settings.servicenow.model_dump())]
+        )  # fmt: skip
+        assert scanner.in_bytes(told.encode(), "repr") == set()
+
+
+def test_commands_and_steps_leave_no_core_dump(aftermath: Aftermath) -> None:
+    for told in (aftermath.loud, aftermath.crashed, *aftermath.others):
+        assert "core limit 0" in told.text
+
+
+def test_token_based_authentication_says_that_it_ends(aftermath: Aftermath) -> None:
+    assert "2027.1" in " ".join(aftermath.crashed.text.split())
