@@ -1,9 +1,13 @@
-"""One malformed input per line, and the reason code it must give."""
+"""One malformed input per line, and the reason code it must give.
+
+Each is judged beside a good neighbour, which must be accepted whatever the input is.
+"""
 
 from typing import Any
 
 import pytest
 
+from nsn_pipeline.frames import values_of
 from nsn_pipeline_tests.unit.conform.world import (
     CC_ROWS,
     CURRENCIES,
@@ -20,6 +24,7 @@ from nsn_pipeline_tests.unit.conform.world import (
     vendor,
 )
 
+OTHER_GL_ROWS = [row for row in GL_ROWS if row["account_number"] != "6420"]
 LONG = "x" * 41
 BAD_AMOUNTS = ["1,250.00", "£1250", "1250.00 GBP", "1.25e3", "--1250", "1250-", "(1250)", "abc",
                " 1250", "1250 ", "1 250", "0x4E2", "NaN", "inf", "1.123456789", "1" * 21,
@@ -68,6 +73,53 @@ LINE: list[tuple[dict[str, Any], tuple[str, str | None, str]]] = [
 ]
 
 
+ORDER: list[tuple[dict[str, Any], tuple[str, str | None, str]]] = [
+    *(({"total": text}, ("UNREADABLE_AMOUNT", None, "total")) for text in BAD_AMOUNTS[:4]),
+    *(({"transaction_date": text}, ("UNREADABLE_DATE", None, "transaction_date"))
+      for text in BAD_DATES[:4]),
+    ({"due_date": "31/03/2026"}, ("UNREADABLE_DATE", None, "due_date")),
+    ({"total": None}, ("MISSING_VALUE", None, "total")),
+    ({"transaction_date": None}, ("MISSING_VALUE", None, "transaction_date")),
+    ({"vendor_id": None}, ("MISSING_SUPPLIER", None, "vendor_id")),
+    ({"vendor_id": "999"}, ("MISSING_SUPPLIER", None, "vendor_id")),
+    ({"currency_id": None}, ("UNKNOWN_CURRENCY", None, "currency_id")),
+    ({"currency_id": "GBP"}, ("UNKNOWN_CURRENCY", None, "currency_id")),
+    ({"status": None}, ("MISSING_VALUE", None, "state")),
+    ({"is_voided": "1"}, ("UNREADABLE_VALUE", None, "is_voided")),
+    ({"tranid": "P" * 81}, ("TEXT_TOO_LONG", None, "tranid")),
+]  # fmt: skip
+ORDER_LINE: list[tuple[dict[str, Any], tuple[str, str | None, str]]] = [
+    *(({"amount": text}, ("UNREADABLE_AMOUNT", "1", "amount")) for text in BAD_AMOUNTS[6:10]),
+    ({"amount": None}, ("MISSING_VALUE", "1", "amount")),
+    ({"quantity": "1,5"}, ("UNREADABLE_VALUE", "1", "quantity")),
+    ({"rate": "45 GBP"}, ("UNREADABLE_AMOUNT", "1", "rate")),
+    ({"item_expense_account_id": "716"}, ("MISSING_GL_ACCOUNT", "1", "account_id")),
+    ({"item_expense_account_id": "900"}, ("MISSING_GL_ACCOUNT", "1", "account_id")),
+    ({"department_id": "15"}, ("MISSING_COST_CENTER", "1", "department_id")),
+    ({"is_main": "X"}, ("UNREADABLE_VALUE", "1", "is_main")),
+]  # fmt: skip
+SUPPLIER: list[tuple[dict[str, Any], tuple[str, str | None, str]]] = [
+    ({"phone": "0" * 41}, ("TEXT_TOO_LONG", None, "phone")),
+    ({"email": f"{'a' * 100}@x.example"}, ("TEXT_TOO_LONG", None, "email")),
+    ({"legal_name": "x" * 256}, ("TEXT_TOO_LONG", None, "legal_name")),
+    ({"entity_id": "V" * 81}, ("TEXT_TOO_LONG", None, "entity_id")),
+    ({"is_inactive": "TRUE"}, ("UNREADABLE_VALUE", None, "is_inactive")),
+    ({"internal_id": "4^51"}, ("UNSAFE_KEY", None, "internal_id")),
+    ({"internal_id": "4,51"}, ("UNSAFE_KEY", None, "internal_id")),
+]
+POSTING: list[tuple[dict[str, Any], tuple[str, str | None, str]]] = [
+    *(({"debit": text}, ("UNREADABLE_AMOUNT", "0", "debit")) for text in BAD_AMOUNTS[:5]),
+    *(({"transaction_date": text}, ("UNREADABLE_DATE", "0", "transaction_date"))
+      for text in BAD_DATES[:3]),
+    ({"transaction_date": None}, ("MISSING_VALUE", "0", "transaction_date")),
+    ({"department_id": "15"}, ("MISSING_COST_CENTER", "0", "department_id")),
+    ({"account_id": "900"}, ("MISSING_GL_ACCOUNT", "0", "account_id")),
+    ({"account_id": "404"}, ("MISSING_GL_ACCOUNT", "0", "account_id")),
+    ({"account_id": None}, ("MISSING_GL_ACCOUNT", "0", "account_id")),
+    ({"line_id": None}, ("MISSING_VALUE", None, "line_id")),
+]  # fmt: skip
+
+
 def ids(cases: list[tuple[dict[str, Any], Any]]) -> list[str]:
     return [f"{next(iter(changed.items()))}" for changed, _ in cases]
 
@@ -78,24 +130,92 @@ def test_the_good_bill_that_the_cases_spoil_is_accepted() -> None:
     assert (outcome.accepted, outcome.rejected, reasons(outcome)) == (1, 0, [])
 
 
+# A good document of each type, on other accounts than the cases spoil: headers, lines.
+NEIGHBOURS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]] | None]] = {
+    "vendor_bill": (
+        [bill("99001")],
+        [main_line("99001"),
+         line(document_id="99001", posting_account_id="58", department_id="14")]),
+    "purchase_order": ([order("99002")], [order_line(document_id="99002")]),
+    "vendor": ([vendor("452", entity_id="V452", company_name="Bolt GmbH")], None),
+    "gl_posting": (
+        [posting("0", document_id="99003", account_id="58", debit="5"),
+         posting("1", document_id="99003", account_id="111", credit="5")], None),
+    "gl_account": ([{"internal_id": "58", "number": "5800", "type": "Expense"}], None),
+    "cost_center": ([{"internal_id": "14", "name": "Sales", "external_id": "CC-14"}], None),
+}  # fmt: skip
+
+
+def rejected_beside_a_neighbour(
+    record_type: str,
+    headers: list[dict[str, Any]],
+    lines: list[dict[str, Any]] | None = None,
+    **changed: Any,
+) -> list[tuple[str, str | None, str]]:
+    """The reasons a spoiled document is rejected for; its neighbour must come through."""
+    near_headers, near_lines = NEIGHBOURS[record_type]
+    together = None if lines is None else [*lines, *(near_lines or [])]
+    outcome = judge(record_type, [*headers, *near_headers], together, refs=references(**changed))
+
+    neighbour = near_headers[0].get("document_id", near_headers[0].get("internal_id"))
+    if lines is not None or near_lines is None:  # without any lines at all it can be no better
+        assert outcome.accepted_ids == [neighbour]
+        assert set(outcome.headers["_document_id"]) == {neighbour}
+        assert outcome.lines is None or set(outcome.lines["_document_id"]) == {neighbour}
+    assert outcome.read == outcome.accepted + outcome.rejected
+    of = values_of(outcome.problems, "document_id")
+    remedies = values_of(outcome.problems, "remedy")
+    assert all(remedy.strip().endswith(".") for remedy in remedies), remedies
+    return [told for told, one in zip(reasons(outcome), of, strict=True) if one != neighbour]
+
+
 @pytest.mark.parametrize(("changed", "expected"), HEADER, ids=ids(HEADER))
 def test_bad_bill_header_is_rejected_for_that_reason_alone(
     changed: dict[str, Any], expected: tuple[str, str | None, str]
 ) -> None:
-    outcome = judge("vendor_bill", [bill(**changed)], [main_line(), line()])
-
-    assert reasons(outcome) == [expected]
-    assert (outcome.accepted, outcome.rejected) == (0, 1)
+    found = rejected_beside_a_neighbour("vendor_bill", [bill(**changed)], [main_line(), line()])
+    assert found == [expected]
 
 
 @pytest.mark.parametrize(("changed", "expected"), LINE, ids=ids(LINE))
 def test_bad_bill_line_rejects_its_bill_for_that_reason_alone(
     changed: dict[str, Any], expected: tuple[str, str | None, str]
 ) -> None:
-    outcome = judge("vendor_bill", [bill()], [main_line(), line(**changed)])
+    lines = [main_line(), line(**changed)]
+    assert rejected_beside_a_neighbour("vendor_bill", [bill()], lines) == [expected]
 
-    assert reasons(outcome) == [expected]
-    assert (outcome.accepted, outcome.rejected) == (0, 1)
+
+@pytest.mark.parametrize(("changed", "expected"), ORDER, ids=ids(ORDER))
+def test_bad_order_header_is_rejected_for_that_reason_alone(
+    changed: dict[str, Any], expected: tuple[str, str | None, str]
+) -> None:
+    found = rejected_beside_a_neighbour("purchase_order", [order(**changed)], [order_line()])
+    assert found == [expected]
+
+
+@pytest.mark.parametrize(("changed", "expected"), ORDER_LINE, ids=ids(ORDER_LINE))
+def test_bad_order_line_rejects_its_order_for_that_reason_alone(
+    changed: dict[str, Any], expected: tuple[str, str | None, str]
+) -> None:
+    found = rejected_beside_a_neighbour("purchase_order", [order()], [order_line(**changed)])
+    assert found == [expected]
+
+
+@pytest.mark.parametrize(("changed", "expected"), SUPPLIER, ids=ids(SUPPLIER))
+def test_bad_vendor_is_rejected_for_that_reason_alone(
+    changed: dict[str, Any], expected: tuple[str, str | None, str]
+) -> None:
+    assert rejected_beside_a_neighbour("vendor", [vendor(**changed)]) == [expected]
+
+
+@pytest.mark.parametrize(("changed", "expected"), POSTING, ids=ids(POSTING))
+def test_bad_posting_rejects_its_transaction_for_that_reason_alone(
+    changed: dict[str, Any], expected: tuple[str, str | None, str]
+) -> None:
+    row = posting("0", account_id="642", debit="5") | changed
+    spoiled = {name: value for name, value in row.items() if value is not None}
+    pair = [spoiled, posting("1", account_id="111", credit="5")]
+    assert rejected_beside_a_neighbour("gl_posting", pair) == [expected]
 
 
 ELSEWHERE = {
@@ -150,7 +270,8 @@ ELSEWHERE = {
         [("AMBIGUOUS_GL_ACCOUNT", "1", "account_id")]),
     "GL account inactive in ServiceNow": (
         ("vendor_bill", [bill()], [line()]),
-        {"gl_accounts": [{"sys_id": "a", "account_number": "6420", "active": "false"}]},
+        {"gl_accounts": [*OTHER_GL_ROWS,
+                         {"sys_id": "a", "account_number": "6420", "active": "false"}]},
         [("INACTIVE_GL_ACCOUNT", "1", "account_id")]),
     "cost center twice in ServiceNow": (
         ("vendor_bill", [bill()], [line()]),
@@ -158,11 +279,12 @@ ELSEWHERE = {
         [("AMBIGUOUS_COST_CENTER", "1", "department_id")]),
     "cost center expired the day before": (
         ("vendor_bill", [bill()], [line()]),
-        {"cost_centers": [{"sys_id": "a", "code": "CC-12", "valid_to": "2026-03-01 00:00:00"}]},
+        {"cost_centers": [*CC_ROWS[1:],
+                          {"sys_id": "a", "code": "CC-12", "valid_to": "2026-03-01 00:00:00"}]},
         [("INACTIVE_COST_CENTER", "1", "department_id")]),
     "code with a leading zero is another code": (
         ("vendor_bill", [bill()], [line()]),
-        {"gl_accounts": [{"sys_id": "a", "account_number": "06420"}]},
+        {"gl_accounts": [*OTHER_GL_ROWS, {"sys_id": "a", "account_number": "06420"}]},
         [("MISSING_GL_ACCOUNT", "1", "account_id")]),
     "override to a code that ServiceNow lacks": (
         ("vendor_bill", [bill()], [line()]),
@@ -223,8 +345,12 @@ ELSEWHERE = {
 def test_malformed_input_gives_exactly_these_reasons(case: str) -> None:
     (record_type, *frames), changed, expected = ELSEWHERE[case]
 
-    outcome = judge(record_type, *frames, refs=references(**changed))
+    assert rejected_beside_a_neighbour(record_type, *frames, **changed) == expected
 
-    assert reasons(outcome) == expected
-    assert outcome.read == outcome.accepted + outcome.rejected
-    assert not len(outcome.headers)
+
+def test_there_are_enough_of_them_and_no_two_are_the_same() -> None:
+    tables = {"bill": HEADER, "line": LINE, "order": ORDER, "order line": ORDER_LINE,
+              "vendor": SUPPLIER, "posting": POSTING}  # fmt: skip
+    cases = [(name, str(changed)) for name, table in tables.items() for changed, _ in table]
+    cases += [("elsewhere", str(spoiled[:2])) for spoiled in ELSEWHERE.values()]
+    assert len(set(cases)) == len(cases) >= 150
