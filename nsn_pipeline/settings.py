@@ -40,6 +40,9 @@ LIVE_MARKERS = (
     "SERVICENOW_BASE_URL",
 )
 
+# Record types whose deletion in NetSuite is followed; dimensions are never retired.
+RETIRABLE = frozenset({"vendor", "purchase_order", "vendor_bill", "gl_posting"})
+
 _DURATION = re.compile(r"^(?P<number>\d+)(?P<unit>[smhd])$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -55,6 +58,20 @@ def _duration(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def _spellings(value: object) -> object:
+    """Read `ExpRept=vendor_bill, 41=vendor_bill`; record types are checked where they are known."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    if any(not word.strip() or not name.strip() for word, _, name in pairs):
+        msg = "write spelling=record_type, several with commas: BillX=vendor_bill"
+        raise ValueError(msg)
+    return {word.strip(): name.strip() for word, _, name in pairs}
+
+
+Spellings = Annotated[dict[str, str], BeforeValidator(_spellings)]
 
 
 class _Section(BaseModel):
@@ -138,6 +155,10 @@ class ProjectSettings(_Section):
     replay_interval: Duration = timedelta(minutes=1)
     profile: str = "seed"
     mappings: Path = Path("mappings")
+    # What one run may retire of one table without being told so (docs/decisions/0014).
+    retire_max_share: float = Field(default=0.10, ge=0, le=1)
+    retire_max_count: int = Field(default=500, ge=0)
+    deleted_types: Spellings = Field(default_factory=dict[str, str])
     # Only for accounts without Multiple Currencies, whose documents name no currency.
     base_currency: str = Field(default="", pattern="^([A-Z]{3})?$")
     redis_url: SecretStr | None = None
@@ -153,6 +174,15 @@ class ProjectSettings(_Section):
         except (ZoneInfoNotFoundError, ValueError) as error:
             msg = f"{value!r} is not an IANA time zone such as Europe/London"
             raise ValueError(msg) from error
+        return value
+
+    @field_validator("deleted_types")
+    @classmethod
+    def _known_types(cls, value: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(value.values()) - RETIRABLE)
+        if unknown:
+            msg = f"{', '.join(unknown)}: there are {', '.join(sorted(RETIRABLE))}"
+            raise ValueError(msg)
         return value
 
     @field_validator("home", "mappings", "ca_bundle", "master_key_file")
@@ -181,6 +211,9 @@ _PROJECT_VARIABLES = {
     "NSN_PROFILE": "profile",
     "NSN_MAPPINGS": "mappings",
     "NSN_BASE_CURRENCY": "base_currency",
+    "NSN_RETIRE_MAX_SHARE": "retire_max_share",
+    "NSN_RETIRE_MAX_COUNT": "retire_max_count",
+    "NSN_DELETED_TYPES": "deleted_types",
     "REDIS_URL": "redis_url",
     "NSN_CA_BUNDLE": "ca_bundle",
     "NSN_MASTER_KEY": "master_key",

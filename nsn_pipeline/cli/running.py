@@ -25,6 +25,13 @@ SIZES = ("tiny", "small", "medium", "large")
     help="Only this record type and what it needs; may be repeated.",
 )
 @click.option("--days-per-run", default=31, show_default=True, type=click.IntRange(1, 366))
+@click.option(
+    "--allow-retire",
+    default=0,
+    metavar="N",
+    type=click.IntRange(0),
+    help="Let a run retire up to N records of each table, whatever NSN_RETIRE_MAX_* say.",
+)
 @click.option("--rejections", "shown", default=10, show_default=True, help="How many to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @command
@@ -33,6 +40,7 @@ def sync(  # noqa: PLR0917 - click passes options by name
     last: datetime,
     only: tuple[str, ...],
     days_per_run: int,
+    allow_retire: int,
     shown: int,
     as_json: bool,
 ) -> int:
@@ -45,6 +53,7 @@ def sync(  # noqa: PLR0917 - click passes options by name
         last=last.date(),
         only=only,
         days_per_run=days_per_run,
+        allow_retire=allow_retire,
     )
     summary = run_sync(Console(stderr=as_json), request)
     if as_json:

@@ -11,7 +11,10 @@ from rich.status import Status
 from nsn_pipeline.orchestration.runs import StepEvent
 
 # In the order they are worth reading; calls and notes have their own place.
-_SHOWN = ("read", "accepted", "rejected", "created", "updated", "unchanged", "failed", "rows")
+_SHOWN = (
+    "read", "accepted", "rejected", "created", "updated", "unchanged", "retired", "not_retired",
+    "failed", "rows",
+)  # fmt: skip
 
 
 class Progress:

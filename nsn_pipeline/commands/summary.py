@@ -21,6 +21,7 @@ from nsn_pipeline.profiles.model import Profile, Target
 
 ZERO = Decimal(0)
 WRITTEN = ("created", "updated", "failed")
+RETIRED = ("retired", "not_retired")
 
 
 @dataclass(slots=True)
@@ -65,6 +66,8 @@ class TableCounts:
     updated: int = 0
     unchanged: int = 0
     failed: int = 0
+    retired: int = 0
+    not_retired: int = 0  # gone from NetSuite, and still there: held by the brake, or refused
 
 
 @dataclass(slots=True)
@@ -119,8 +122,8 @@ class Summary:
 
     @property
     def written(self) -> int:
-        """Records created or updated, lines included."""
-        return sum(t.created + t.updated for kind in self.types for t in kind.tables)
+        """Records created, updated or retired, lines included."""
+        return sum(t.created + t.updated + t.retired for kind in self.types for t in kind.tables)
 
     @property
     def rejected(self) -> int:
@@ -130,7 +133,9 @@ class Summary:
     @property
     def has_findings(self) -> bool:
         """Whether a person has something to do."""
-        return self.rejected > 0 or any(t.failed for kind in self.types for t in kind.tables)
+        return self.rejected > 0 or any(
+            t.failed or t.not_retired for kind in self.types for t in kind.tables
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; amounts as decimal text."""
@@ -152,12 +157,13 @@ def summarize(
             ids = set(values_of(documents, "document_id"))
             _read_problems(landing, names, day, ids, summary, missing)
             _count_records(landing, names, day, documents, records)
-        if kind.counted.read:
-            kind.tables = [
-                _table_counts(part.table, records[name], outcomes)
-                for name, part in parts.items()
-                if any(f"servicenow/{part.table}" in outcome.totals for outcome in outcomes)
-            ]
+        tables = [
+            _table_counts(part.table, records[name], outcomes)
+            for name, part in parts.items()
+            if any(f"servicenow/{part.table}" in outcome.totals for outcome in outcomes)
+        ]
+        if kind.counted.read or any(table.retired or table.not_retired for table in tables):
+            kind.tables = tables
         summary.types.append(kind)
     summary.missing = sorted(
         missing.values(), key=lambda one: (-one.documents.total(), one.reference)
@@ -262,15 +268,17 @@ def _table_counts(table: str, records: int, outcomes: Sequence[RunOutcome]) -> T
     sums: defaultdict[str, int] = defaultdict(int)
     for outcome in outcomes:
         totals = outcome.totals.get(f"servicenow/{table}", {})
-        for name in WRITTEN:
+        for name in (*WRITTEN, *RETIRED):
             sums[name] += totals.get(name, 0)
     return TableCounts(
         table=table,
         records=records,
         created=sums["created"],
         updated=sums["updated"],
-        unchanged=max(records - sum(sums.values()), 0),
+        unchanged=max(records - sum(sums[name] for name in WRITTEN), 0),
         failed=sums["failed"],
+        retired=sums["retired"],
+        not_retired=sums["not_retired"],
     )
 
 

@@ -45,21 +45,27 @@ def _print_types(console: Console, summary: Summary) -> None:
     for name in ("read", "accepted", "rejected"):
         documents.add_column(name, justify="right")
     records = _table("written to ServiceNow")
-    for name in ("created", "updated", "unchanged", "failed"):
+    for name in ("created", "updated", "unchanged", "retired", "failed"):
         records.add_column(name, justify="right")
     for kind in summary.types:
         counted = kind.counted
-        if not counted.read:
-            continue
-        label = LABELS[kind.record_type]
-        documents.add_row(
-            label, f"{counted.read:,}", f"{counted.accepted:,}", _alarming(counted.rejected)
-        )
+        if counted.read:
+            label = LABELS[kind.record_type]
+            documents.add_row(
+                label, f"{counted.read:,}", f"{counted.accepted:,}", _alarming(counted.rejected)
+            )
         for part in kind.tables:
-            counts = (f"{count:,}" for count in (part.created, part.updated, part.unchanged))
+            written = (part.created, part.updated, part.unchanged, part.retired)
+            counts = (f"{count:,}" for count in written)
             records.add_row(part.table, *counts, _alarming(part.failed))
     console.print(documents)
     console.print(records)
+    for table in (table for kind in summary.types for table in kind.tables if table.not_retired):
+        console.print(
+            f"[yellow]{table.not_retired:,} of {table.table} are gone from NetSuite and were not "
+            "retired[/yellow]: the check `retired` says why.",
+            highlight=False,
+        )
 
 
 def _print_amounts(console: Console, summary: Summary) -> None:

@@ -13,6 +13,7 @@ from nsn_pipeline.commands.progress import Progress
 from nsn_pipeline.commands.summary import Summary, summarize
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.orchestration.assets.retiring import ALLOW_TAG
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC
 from nsn_pipeline.orchestration.runs import RunOutcome, execute_window, windows
@@ -25,12 +26,16 @@ DAYS_PER_RUN = 31
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What to sync: both days included; `only` limits it to the assets one record type needs."""
+    """What to sync: both days included; `only` limits it to the assets one record type needs.
+
+    `allow_retire` is how many records of one table a run may retire, whatever the limits say.
+    """
 
     first: date
     last: date
     only: tuple[str, ...] = ()
     days_per_run: int = DAYS_PER_RUN
+    allow_retire: int = 0
 
 
 def run_sync(console: Console, request: SyncRequest) -> Summary:
@@ -45,6 +50,7 @@ def run_sync(console: Console, request: SyncRequest) -> Summary:
     _check_range(request, settings.project.start_date, settings.project.timezone)
     job = defs.resolve_job_def(DAILY_SYNC)
     selection = _selection(defs, load_profile(settings.project.profile), request.only)
+    tags = {ALLOW_TAG: str(request.allow_retire)} if request.allow_retire else {}
     outcomes: list[RunOutcome] = []
     started = time.monotonic()
     with Connections(settings, run_id="nsn-sync") as held, dg.DagsterInstance.get() as instance:
@@ -52,7 +58,13 @@ def run_sync(console: Console, request: SyncRequest) -> Summary:
         for first, last in windows(request.first, request.last, request.days_per_run):
             with Progress(console, first, last) as progress:
                 outcome = execute_window(
-                    job, instance, first, last, selection=selection, on_event=progress.show
+                    job,
+                    instance,
+                    first,
+                    last,
+                    selection=selection,
+                    on_event=progress.show,
+                    tags=tags,
                 )
             outcomes.append(outcome)
     with Connections(settings, run_id="summary") as connections:

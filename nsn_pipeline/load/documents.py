@@ -5,7 +5,7 @@ A document is `loaded` only when its header and every one of its lines are prove
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import repeat
@@ -18,11 +18,12 @@ from nsn_pipeline.conform.reasons import Problem, Reason
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
 from nsn_pipeline.load.problems import missing_header
 from nsn_pipeline.load.resolver import Resolver, line_type
+from nsn_pipeline.load.retire import Gone, gone_from_sets
 from nsn_pipeline.load.wanted import texts
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Target
 
-DocumentStatus = Literal["loaded", "skipped", "failed", "planned"]
+DocumentStatus = Literal["loaded", "retired", "skipped", "failed", "planned"]
 
 
 class DocumentRow(NamedTuple):
@@ -48,6 +49,9 @@ class DocumentResult:
     documents: list[DocumentRow]
     tables: list[LoadResult] = field(default_factory=list)
     lines_held_back: int = 0  # lines not sent because their header is not in ServiceNow
+    # Lines or postings that ServiceNow holds and the document, read whole, no longer has. Until
+    # they are retired (`load.retire`), their documents are not whole.
+    gone: list[Gone] = field(default_factory=list[Gone])
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per table: created, updated, unchanged, skipped, failed, planned."""
@@ -84,6 +88,7 @@ def load_documents(
     tables = [header_result]
     records = _of_documents(headers, header_result)
     held_back = 0
+    gone = _gone_postings(loader, target, headers)
     if target.lines is not None and lines is not None:
         writable = {
             document_id
@@ -92,6 +97,8 @@ def load_documents(
         }
         chosen = lines.loc[lines["_document_id"].isin(list(writable))]
         held_back = len(lines) - len(chosen)
+        # Read before the new lines are written: then there is little to read of new documents.
+        gone = _gone_lines(loader, target.lines, records, chosen)
         line_result = loader.load(
             target.lines,
             chosen,
@@ -103,12 +110,36 @@ def load_documents(
         tables.append(line_result)
         for document_id, parts in _of_documents(chosen, line_result).items():
             records[document_id].extend(_with_line_id(record, document_id) for record in parts)
-    _settle_drift(loader, target, (headers, lines), records, tables, resolver=resolver)
+    lost = {row.document_id for row in gone}
+    _settle_drift(loader, target, (headers, lines), records, tables, resolver=resolver, lost=lost)
     rows = [
         _row(document_id, records[document_id], text, _waits_for(document_id, tables))
         for document_id, text in hashes.items()
     ]
-    return DocumentResult(rows, tables, held_back)
+    return DocumentResult(rows, tables, held_back, gone)
+
+
+def _gone_lines(
+    loader: Loader, part: Target, headers: Mapping[str, list[RecordResult]], lines: pd.DataFrame
+) -> list[Gone]:
+    """Lines under the headers that are there; a document without any line says nothing."""
+    wanted = _keys_by_document(lines)
+    owners = {headers[document_id][0].sys_id: document_id for document_id in wanted}
+    return gone_from_sets(loader, part, wanted, owners)
+
+
+def _gone_postings(loader: Loader, target: Target, postings: pd.DataFrame) -> list[Gone]:
+    if target.set_by is None:
+        return []
+    wanted = _keys_by_document(postings)
+    return gone_from_sets(loader, target, wanted, {document: document for document in wanted})
+
+
+def _keys_by_document(frame: pd.DataFrame) -> dict[str, set[str]]:
+    keys: dict[str, set[str]] = defaultdict(set)
+    for key, document_id in zip(texts(frame, "_key"), texts(frame, "_document_id"), strict=True):
+        keys[document_id].add(key)
+    return keys
 
 
 def _waits_for(document_id: str, tables: Iterable[LoadResult]) -> tuple[str, ...]:
@@ -126,11 +157,13 @@ def _settle_drift(
     tables: list[LoadResult],
     *,
     resolver: Resolver,
+    lost: Collection[str],
 ) -> None:
     """What the compared columns hold once the whole document is in place.
 
     ServiceNow computes headers from lines, so a header looked at before its lines were written is
-    looked at again. Where a plan is not carried out, its documents have no such state yet.
+    looked at again. Where a plan is not carried out, or lines are still to be retired (`lost`), its
+    documents have no such state yet.
     """
     parts = zip((target, target.lines), frames, tables, ("", target.record_type), strict=False)
     for part, frame, result, parent_type in parts:
@@ -140,7 +173,7 @@ def _settle_drift(
         for key, record in result.records.items():
             siblings = records[record.document_id] if part is target else [record]
             statuses = {sibling.status for sibling in siblings}
-            if "planned" in statuses:
+            if "planned" in statuses or record.document_id in lost:
                 result.drift.pop(key, None)
             elif statuses & {"created", "updated"}:
                 moved.append(key)

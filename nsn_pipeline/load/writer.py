@@ -182,7 +182,8 @@ class Loader:
     def held(self, target: Target) -> int:
         """How many rows of a table carry a key of ours."""
         query = Query().where_not_empty(target.external_key)
-        return self._client.count(target.table, query)
+        with self._lanes.lane():
+            return self._client.count(target.table, query)
 
     def _run(
         self,

@@ -6,6 +6,7 @@ import dagster as dg
 
 from nsn_pipeline.orchestration.assets.audit import audit_assets
 from nsn_pipeline.orchestration.assets.conformed import conformed_assets
+from nsn_pipeline.orchestration.assets.deletions import deletion_assets
 from nsn_pipeline.orchestration.assets.mapping import mapping_assets
 from nsn_pipeline.orchestration.assets.netsuite import netsuite_assets
 from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day, servicenow_assets
@@ -28,6 +29,7 @@ def build_definitions(project: ProjectSettings) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *netsuite_assets(daily, profile),
+            *deletion_assets(daily),
             *reference_assets(profile),
             *mapping_assets(profile),
             *conformed_assets(daily, profile),

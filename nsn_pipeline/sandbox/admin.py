@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from nsn_pipeline.sandbox.netsuite.edits import Edits
 from nsn_pipeline.sandbox.netsuite.store import Store as NetSuiteStore
 from nsn_pipeline.sandbox.servicenow.instance import Instance
 
@@ -57,6 +58,7 @@ class NetSuiteAdmin(_Guarded):
     def __init__(self, store: NetSuiteStore, token: str) -> None:
         super().__init__(token)
         self._store = store
+        self._edits = Edits(store)
 
     def app(self) -> ASGIApp:
         row = f"{PREFIX}netsuite/{{table}}/{{key}}"
@@ -64,6 +66,7 @@ class NetSuiteAdmin(_Guarded):
             Route(f"{PREFIX}netsuite", self.counts, methods=["GET"]),
             Route(row, self.update, methods=["POST"]),
             Route(row, self.delete, methods=["DELETE"]),
+            Route(f"{PREFIX}netsuite/transaction/{{key}}/{{action}}", self.edit, methods=["POST"]),
         )
 
     async def counts(self, request: Request) -> Response:
@@ -96,6 +99,20 @@ class NetSuiteAdmin(_Guarded):
         except ValueError as error:
             raise Refused(400, str(error)) from error
         return Response(status_code=204)
+
+    async def edit(self, request: Request) -> Response:
+        """Edit a transaction as a person would; the body names the line where one is meant."""
+        self.check(request)
+        given = await request.body()
+        body = await _body(request) if given else {}
+        action = self._edits.actions.get(request.path_params["action"])
+        if action is None:
+            raise Refused(404, f"there are {', '.join(sorted(self._edits.actions))}")
+        try:
+            told = action(request.path_params["key"], body.get("line") or "")
+        except ValueError as error:
+            raise Refused(400, str(error)) from error
+        return JSONResponse({"transaction": request.path_params["key"], "id": told})
 
     def _key(self, request: Request) -> tuple[str, dict[str, str | None]]:
         """A row by its key; several columns are joined by `-`, as in `transactionline/88412-1`."""

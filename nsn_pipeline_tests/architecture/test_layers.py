@@ -17,6 +17,7 @@ LAYERS = {
     "audit": CORE,
     "profiles.model": CORE,
     "load.plan": CORE,
+    "load.brake": CORE,
     "load.compare": CORE,
     "load.drift": CORE,
     "load.problems": CORE,

@@ -23,9 +23,10 @@ audit/rejections
 conformed/cost_centers conformed/gl_accounts conformed/gl_postings conformed/invoices
 conformed/purchase_orders conformed/suppliers
 mapping/cost_centers mapping/gl_accounts
-netsuite/currencies netsuite/departments netsuite/gl_accounts netsuite/gl_postings
+netsuite/currencies netsuite/deleted_records netsuite/departments netsuite/gl_accounts
+netsuite/gl_postings
 netsuite/purchase_order_lines netsuite/purchase_orders netsuite/subsidiaries
-netsuite/vendor_bill_lines netsuite/vendor_bills netsuite/vendors
+netsuite/unposted_transactions netsuite/vendor_bill_lines netsuite/vendor_bills netsuite/vendors
 servicenow/cmn_cost_center servicenow/core_company servicenow/itfm_gl_accounts servicenow/proc_po
 servicenow/proc_po_item servicenow/sn_apo_invoice servicenow/sn_apo_invoice_line
 servicenow/u_netsuite_gl_posting
@@ -46,12 +47,13 @@ CHECKS = {
     "conformed/suppliers": set(GATE),
     "mapping/cost_centers": {"all_mapped", "overrides_point_somewhere"},
     "mapping/gl_accounts": {"all_mapped", "overrides_point_somewhere"},
+    "netsuite/deleted_records": {"deletions_seen"},
     "servicenow/cmn_cost_center": {"all_written", "links_complete"},
-    "servicenow/core_company": {"all_written", "links_complete"},
+    "servicenow/core_company": {"all_written", "links_complete", "retired"},
     "servicenow/itfm_gl_accounts": {"all_written", "links_complete"},
-    "servicenow/proc_po": {"all_written", "compared_columns_agree", "links_complete"},
-    "servicenow/sn_apo_invoice": {"all_written", "links_complete"},
-    "servicenow/u_netsuite_gl_posting": {"all_written", "links_complete"},
+    "servicenow/proc_po": {"all_written", "compared_columns_agree", "links_complete", "retired"},
+    "servicenow/sn_apo_invoice": {"all_written", "links_complete", "retired"},
+    "servicenow/u_netsuite_gl_posting": {"all_written", "links_complete", "retired"},
     "servicenow_reference/cost_centers": {"not_empty"},
     "servicenow_reference/gl_accounts": {"not_empty"},
 }

@@ -17,8 +17,16 @@ import pandas as pd
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow, load_documents
-from nsn_pipeline.orchestration.assets import conformed
+from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
+from nsn_pipeline.orchestration.assets.retiring import (
+    DESCRIPTION,
+    RETIRED_CHECK,
+    Retiring,
+    RetiringResult,
+    allowed,
+    retired_check,
+)
 from nsn_pipeline.orchestration.load_problems import land_load_problems
 from nsn_pipeline.orchestration.plan_report import (
     AGREE_CHECK,
@@ -79,7 +87,12 @@ def servicenow_assets(
 
 
 # A row that vanished from ServiceNow between the gate and the load is left for the next run.
-_STATUS = {"loaded": Status.LOADED, "failed": Status.FAILED, "skipped": Status.PENDING}
+_STATUS = {
+    "loaded": Status.LOADED,
+    "retired": Status.RETIRED,
+    "failed": Status.FAILED,
+    "skipped": Status.PENDING,
+}
 
 
 @dataclass(slots=True)
@@ -96,6 +109,7 @@ class _Tally:
     failures: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
     unlinked: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
     calls: int = 0
+    retiring: RetiringResult = field(default_factory=RetiringResult)
 
 
 def _load(
@@ -110,6 +124,7 @@ def _load(
             table_key(profile.targets[earlier].table)
             for earlier in AFTER.get(names.record_type, ())
         ),
+        *_deletions(names),
     ]
 
     @dg.multi_asset(
@@ -154,6 +169,7 @@ def _load(
                 if compares(target)
                 else []
             ),
+            *_retired_spec(keys[0], partitions),
         ],
         partitions_def=partitions,
     )
@@ -162,16 +178,19 @@ def _load(
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
         with systems.opened_to_write(context) as connections:
-            tally = _load_days(connections, target, names, days)
+            retiring = None
+            if not names.unpartitioned:
+                retiring = Retiring(connections, target, names, allowed=allowed(context))
+            tally = _load_days(connections, target, names, days, retiring)
             trail_end = str(connections.trail.head())
         for day in days:
             for asset_key in keys:
                 told = tally.reports[day][asset_key.path[-1]].metadata()
-                figures = _figures(tally.by_day[day], asset_key)
+                figures = _figures(tally, asset_key, day)
                 metadata = {**figures, **told, TRAIL_METADATA: trail_end}
                 report_partition(context, asset_key, day, metadata)
         for asset_key in keys:
-            totals = _figures(tally.totals, asset_key)
+            totals = _totals(tally, asset_key)
             report_totals(context, asset_key, {**totals, "batch_calls": tally.calls})
         yield from (dg.MaterializeResult(asset_key=asset_key) for asset_key in keys)
         checks = {
@@ -179,6 +198,7 @@ def _load(
                 _written_check(tally, target, day),
                 _links_check(tally, day),
                 *([agree_check(tally.reports[day].values())] if compares(target) else []),
+                *([] if day is None else [retired_check(tally.retiring, day)]),
             ]
             for day in days
         }
@@ -188,7 +208,11 @@ def _load(
 
 
 def _load_days(
-    connections: Connections, target: Target, names: Conformed, days: Sequence[str | None]
+    connections: Connections,
+    target: Target,
+    names: Conformed,
+    days: Sequence[str | None],
+    retiring: Retiring | None,
 ) -> _Tally:
     tally = _Tally()
     resolver = connections.resolver()
@@ -202,15 +226,66 @@ def _load_days(
             lines = pd.concat([part for _, _, part in group if part is not None])
             lines = _of_same_day(lines, once)
         result = load_documents(connections.loader, target, once, lines, resolver=resolver)
+        day_of = _day_of(headers)
+        waiting = retiring.waiting(result, day_of) if retiring else set[str]()
         _count(tally, result, group)
-        record_load(connections, names.record_type, result.documents, _day_of(headers))
         for day, _, _ in group:
             land_load_problems(connections, names, day, tally.failures[day])
-        _record(connections, names.record_type, result, headers)
+        ended = [row for row in result.documents if row.document_id not in waiting]
+        record_load(connections, names.record_type, ended, day_of)
+        _record(connections, names.record_type, ended, day_of)
+    if retiring is not None:
+        _retire(connections, names, retiring, days, tally)
     for day in days:
         if day not in tally.by_day:  # nothing to load: nothing of it can fail any more
-            land_load_problems(connections, names, day, [])
+            land_load_problems(connections, names, day, tally.failures[day])
     return tally
+
+
+def _retire(
+    connections: Connections,
+    names: Conformed,
+    retiring: Retiring,
+    days: Sequence[str | None],
+    tally: _Tally,
+) -> None:
+    """What is gone goes last, when all that is wanted is there; then their documents have ended."""
+    result = tally.retiring = retiring.carry_out([day for day in days if day is not None])
+    tally.calls += result.calls
+    for table in result.tables:
+        for day, keys in result.keys_by_day(table).items():
+            tally.reports[day][table.table].add(table, keys)
+    rows = [row for row, _ in result.documents]
+    day_of = {row.document_id: day for row, day in result.documents}
+    record_load(connections, names.record_type, rows, day_of)
+    for day, documents in result.newly.items():
+        connections.recorder.retired(names.record_type, day, documents)
+    _record(connections, names.record_type, rows, day_of)
+    for row, day in result.documents:
+        if row.status == "failed":
+            others = [one for one in tally.failures[day] if one.document_id != row.document_id]
+            tally.failures[day] = [*others, row]
+    for day in {day for row, day in result.documents if row.status == "failed"}:
+        land_load_problems(connections, names, day, tally.failures[day])
+
+
+def _deletions(names: Conformed) -> list[dg.AssetKey]:
+    """What NetSuite says is gone; dimensions are never retired."""
+    if names.unpartitioned:
+        return []
+    return [netsuite.key(deletions.DELETED), netsuite.key(deletions.UNPOSTED)]
+
+
+def _retired_spec(
+    asset_key: dg.AssetKey, partitions: dg.DailyPartitionsDefinition | None
+) -> list[dg.AssetCheckSpec]:
+    if partitions is None:
+        return []
+    return [
+        dg.AssetCheckSpec(
+            RETIRED_CHECK, asset=asset_key, partitions_def=partitions, description=DESCRIPTION
+        )
+    ]
 
 
 def _of_same_day(lines: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
@@ -266,9 +341,11 @@ def _count(tally: _Tally, result: DocumentResult, group: Sequence[_Day]) -> None
 
 
 def _record(
-    connections: Connections, record_type: str, result: DocumentResult, headers: pd.DataFrame
+    connections: Connections,
+    record_type: str,
+    documents: Iterable[DocumentRow],
+    day_of: Mapping[str, str | None],
 ) -> None:
-    day_of = _day_of(headers)
     now = datetime.now(UTC)
     connections.job_state.record(
         DocumentState(
@@ -286,7 +363,7 @@ def _record(
             content_hash=row.content_hash,
             sys_id=row.sys_id,
         )
-        for row in result.documents
+        for row in documents
     )
 
 
@@ -332,8 +409,18 @@ def _table(rows: Iterable[dict[str, str]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
 
 
-def _figures(tables: Mapping[str, Counter[str]], asset_key: dg.AssetKey) -> dict[str, int]:
-    counts = tables.get(asset_key.path[-1], Counter())
+def _figures(tally: _Tally, asset_key: dg.AssetKey, day: str | None) -> dict[str, int]:
+    table = asset_key.path[-1]
+    gone = {} if day is None else tally.retiring.figures(table, day)
+    return _counts(tally.by_day[day].get(table, Counter())) | gone
+
+
+def _totals(tally: _Tally, asset_key: dg.AssetKey) -> dict[str, int]:
+    table = asset_key.path[-1]
+    return _counts(tally.totals.get(table, Counter())) | tally.retiring.figures(table)
+
+
+def _counts(counts: Counter[str]) -> dict[str, int]:
     names = ("created", "updated", "unchanged", "failed", "skipped")
     return {"dagster/row_count": counts.total(), **{name: counts[name] for name in names}}
 
