@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from nsn_pipeline.clients.suiteql import references, tables
+from nsn_pipeline.extract.deletions import DELETED
 from nsn_pipeline.extract.documents import (
     BOOKS,
     HEADER_STAMPS,
@@ -27,7 +28,10 @@ from nsn_pipeline.records.registry import LOOKUPS, REGISTRY
 from nsn_pipeline.records.spec import Source
 
 # Reads the pipeline has a way around: their absence is noted, not an error.
-_SPARED = {"department", "nexttransactionlinelink", "accountingbook", "subsidiary", "currency"}
+_SPARED = {
+    "department", "nexttransactionlinelink", "accountingbook", "subsidiary", "currency",
+    "deletedrecord",
+}  # fmt: skip
 # Without Multi-Book there is no book to choose, and book 1 is taken.
 _SPARED_COLUMNS = {("transactionaccountingline", "accountingbook")}
 _KEY_LENGTH = 40
@@ -71,6 +75,8 @@ def _replaceable(source: Source) -> bool:
 
 def _sources(profile: Profile) -> Iterator[Source]:
     yield from LOOKUPS.values()
+    if any(target.retire.how != "keep" for target in profile.targets.values()):
+        yield DELETED
     for name in profile.targets:
         record = REGISTRY[name]
         yield record.header

@@ -193,10 +193,39 @@ class RecordApi:
 
     def delete(self, name: str, key: str) -> Reply:
         """DELETE: afterwards only `deletedrecord` knows."""
+        if name in record_types.TRANSACTIONS:
+            return self._delete_transaction(record_types.TRANSACTIONS[name], key)
         record = self.record(name)
         with self.store.transaction():
-            self.store.delete_row(record.table.name, self._existing(record, key))
+            row_id = self._existing(record, key)
+            if record.name == "vendor":
+                self._refuse_dependents('"transaction" WHERE entity = ?', row_id)
+            self.store.delete_row(record.table.name, row_id)
         return Reply(204)
+
+    def _delete_transaction(self, record_type: str, key: str) -> Reply:
+        with self.store.transaction() as connection:
+            found = connection.execute(
+                'SELECT 1 FROM "transaction" WHERE id = ? AND recordtype = ?',
+                (int(key) if key.isdigit() else 0, record_type),
+            )
+            if found.fetchone() is None:
+                raise _missing()
+            self._refuse_dependents("nexttransactionlinelink WHERE previousdoc = ?", key)
+            self.store.delete_row("transaction", key)
+        return Reply(204)
+
+    def _refuse_dependents(self, table_where: str, row_id: str) -> None:
+        """What others were made from, or name, cannot go before them."""
+        found = self.store.connection().execute(
+            f"SELECT 1 FROM {table_where} LIMIT 1",
+            (int(row_id),),
+        )
+        if found.fetchone() is not None:
+            raise NetSuiteError(
+                400, "USER_ERROR",
+                "This record cannot be deleted because it has dependent records.",
+            )  # fmt: skip
 
     @staticmethod
     def _created(record: RecordType, row_id: str, base: str) -> Reply:

@@ -50,6 +50,11 @@ _TABLES = {
     "location": "location",
     "vendor": "vendor",
 }
+# Transactions, by record API name and `recordtype`: they can be deleted here, and that is all.
+TRANSACTIONS = {
+    name: name.lower()
+    for name in ("purchaseOrder", "vendorBill", "vendorCredit", "vendorPayment", "journalEntry")
+}
 # Text columns whose API form is a reference to a built-in list.
 _LISTS = frozenset({"accttype", "generalrate", "cashflowrate", "sspecacct"})
 _READ_ONLY = frozenset(

@@ -226,3 +226,21 @@ def test_metadata_describes_the_record_as_this_account_has_it(make_account: Any)
     assert "department" not in properties
     names = [item["name"] for item in call(account, "GET", "/metadata-catalog").json()["items"]]
     assert "account" in names
+
+
+def test_a_deleted_transaction_is_known_to_deletedrecord_alone(account: Any) -> None:
+    assert call(account, "DELETE", "/vendorBill/9").status_code == 204
+    assert call(account, "DELETE", "/vendorBill/9").status_code == 404
+    rows = account.store.connection().execute("SELECT recordid, type FROM deletedrecord")
+    assert rows.fetchall() == [(9, "vendorbill")]
+
+
+@pytest.mark.parametrize("path", ["/vendorBill/10", "/purchaseOrder/5", "/vendorBill/x"])
+def test_a_transaction_of_another_type_is_not_deleted(account: Any, path: str) -> None:
+    assert call(account, "DELETE", path).status_code == 404
+
+
+def test_a_vendor_with_transactions_cannot_be_deleted(account: Any) -> None:
+    refused = call(account, "DELETE", "/vendor/1")
+    assert refused.status_code == 400
+    assert "dependent records" in detail(refused)["detail"]
