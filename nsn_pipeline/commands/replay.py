@@ -181,7 +181,8 @@ def _groups(chosen: Sequence[OpenDocument], by_day: dict[str, list[OpenDocument]
         for what in document.references or document.reasons or (document.status,):
             counts[what] += 1
             days.setdefault(what, set()).add(day_of.get(document.key, document.day))
-    return [Waiting(what, count, len(days[what])) for what, count in counts.most_common()]
+    # A dimension has no day, and comes with any.
+    return [Waiting(what, count, len(days[what] - {""})) for what, count in counts.most_common()]
 
 
 def _run(  # noqa: PLR0917

@@ -19,14 +19,14 @@ from nsn_pipeline_tests.support.project import environment, project_copy
 UP_S = 120
 
 
-def nsn(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def nsn(project: Path, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "nsn_pipeline.cli.main", *arguments],
         cwd=project,
         env=environment(project / "home"),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=timeout_s,
         check=False,
     )
 
