@@ -159,3 +159,20 @@ def test_basic_authentication_needs_a_user(tmp_path: Path) -> None:
     given = LIVE | {"NSN_HOME": str(tmp_path), "SERVICENOW_AUTH": "basic"}
     with pytest.raises(ConfigurationError, match="SERVICENOW_USERNAME"):
         load_settings(given)
+
+
+def test_spellings_of_deleted_types_are_read_and_checked(tmp_path: Path) -> None:
+    given = {"NSN_HOME": str(tmp_path), "NSN_DELETED_TYPES": "BillX=vendor_bill, 41 = vendor"}
+    found = load_project_settings(given).deleted_types
+    assert found == {"BillX": "vendor_bill", "41": "vendor"}
+    for wrong in ("BillX", "BillX=", "BillX=bill"):
+        with pytest.raises(ConfigurationError, match="NSN_DELETED_TYPES"):
+            load_project_settings({**given, "NSN_DELETED_TYPES": wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("NSN_RETIRE_MAX_SHARE", "10"), ("NSN_RETIRE_MAX_COUNT", "-1")]
+)
+def test_a_brake_that_could_not_hold_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        load_project_settings({"NSN_HOME": str(tmp_path), name: value})

@@ -62,17 +62,23 @@ class RetiringResult:
 
 
 class Retiring:
-    """One record type over the days of one run."""
+    """One record type over the days of one run; with `plan_only` nothing is retired."""
 
     def __init__(
-        self, connections: Connections, target: Target, names: Conformed, *, allowed: int
+        self,
+        connections: Connections,
+        target: Target,
+        names: Conformed,
+        *,
+        allowed: int = 0,
+        plan_only: bool = False,
     ) -> None:
         project = connections.settings.project
         limits = Limits(project.retire_max_share, project.retire_max_count, allowed)
         self._connections = connections
         self._target = target
         self._names = names
-        self._retirer = Retirer(connections.loader, target, limits)
+        self._retirer = Retirer(connections.loader, target, limits, plan_only=plan_only)
         self._waiting: dict[str, DocumentRow] = {}
         self._day_of: dict[str, str] = {}
         self._emptied: set[str] = set()  # transactions that are there, with nothing to write

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from nsn_pipeline.conform.reasons import Reason
+from nsn_pipeline.errors import UnreachableError
 from nsn_pipeline.load.brake import Limits
 from nsn_pipeline.load.documents import DocumentResult, load_documents
 from nsn_pipeline.load.resolver import Resolver
@@ -330,3 +331,30 @@ def test_no_postings_read_retires_none(fake: FakeServiceNow) -> None:
     post(fake, ["9-0-1", "9-1-1"])
     post(fake, [])
     assert keys_of(fake, POSTING_TABLE) == {"9-0-1", "9-1-1"}
+
+
+# -- crashes ---------------------------------------------------------------------------------------
+
+
+def test_a_run_cut_off_between_a_header_and_its_lines_is_healed_by_the_next(
+    fake: FakeServiceNow,
+) -> None:
+    fake.call_errors.extend([None, UnreachableError("cut off")])  # the header is written
+    with pytest.raises(UnreachableError):
+        sync(fake, ["40-1", "40-2"])
+    assert ("40" in keys_of(fake, INVOICE), "40-1" in keys_of(fake, LINE)) == (True, False)
+    result, _ = sync(fake, ["40-1", "40-2"])
+    assert {row.document_id: row.status for row in result.documents} == {"40": "loaded"}
+    assert {"40-1", "40-2"} <= keys_of(fake, LINE)
+    assert len(fake.by_key(INVOICE)["40"]) == 1
+
+
+def test_a_run_cut_off_while_it_retires_is_finished_by_the_next(fake: FakeServiceNow) -> None:
+    fake.call_errors.extend([None, UnreachableError("cut off")])  # lines go, the header waits
+    with pytest.raises(UnreachableError):
+        sync(fake, [], deleted=("9",))
+    assert "9-1" not in keys_of(fake, LINE)
+    assert fake.by_key(INVOICE)["9"][0]["currency"] == "USD"
+    _, retired = sync(fake, [], deleted=("9",))
+    assert fake.by_key(INVOICE)["9"][0]["currency"] == "XXX"
+    assert retired.documents["9"].status == "retired"
