@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint types check format lock clean
+.PHONY: help install demo dev test lint types check bench format lock clean
 
 help:
 	@echo "make demo    sync a week of a simulated company into a simulated ServiceNow, and show the result"
 	@echo "make dev     sandbox, Redis and the Dagster UI together; Ctrl-C stops them all"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types and tests, as CI runs them"
+	@echo "make bench   measure beside other clients (BENCH=write,adaptive,read,council); some minutes, on a quiet machine"
 
 install: $(STAMP)
 
@@ -41,13 +42,22 @@ types: $(STAMP)
 
 check: lint types test
 
+# The peers it measures beside come with an extra of their own; tests and demo do without.
+BENCH_STAMP := $(VENV)/.installed-bench
+$(BENCH_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[dev,bench]"
+	@touch $(BENCH_STAMP)
+
+bench: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks $(if $(BENCH),--only $(BENCH)) $(BENCH_OPTIONS)
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 # Needs uv: resolves pins for every supported Python version and platform, without registry addresses.
 lock:
-	uv pip compile --universal --python-version 3.11 --extra dev pyproject.toml -o requirements.lock --no-header --no-annotate --upgrade
+	uv pip compile --universal --python-version 3.11 --extra dev --extra bench pyproject.toml -o requirements.lock --no-header --no-annotate --upgrade
 
 clean:
 	rm -rf $(VENV) .nsn .dagster_home .tmp_dagster_home_* .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,112 @@
+"""Our whole load step as the Dagster asset runs it: plan, write, verify, job state."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pandas as pd
+
+from benchmarks.records import TARGET
+from benchmarks.serving import PASSWORD, USER, Served
+from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.servicenow import ServiceNowClient
+from nsn_pipeline.clients.tokens import basic_auth
+from nsn_pipeline.load.documents import load_documents
+from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
+from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.load.writer import Loader
+from nsn_pipeline.orchestration.assets import servicenow as load_asset
+from nsn_pipeline.state.connection import connect
+from nsn_pipeline.state.job_state import JobState
+from nsn_pipeline.state.leases import RedisLimiter
+
+INSTANCE = "bench"
+DAY = "2026-01-05"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of one client over `records` records."""
+
+    client: str
+    connections: int
+    batch: int  # the size of full batches; 1 for a loop
+    records: int
+    seconds: float
+    cpu_s: float
+    calls: int
+
+    @property
+    def rate(self) -> float:
+        return self.records / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        return self.cpu_s / self.records * 1e6
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """What a run opens: client, lease, job state; for one model server."""
+
+    served: Served
+    http: Http
+    client: ServiceNowClient
+    job_state: JobState
+    run: int = 0
+
+    def load(self, rows: pd.DataFrame, pacer: Pacer) -> dict[str, int]:
+        """The load step; the counts of what became of the records."""
+        self.run += 1
+        connections = SimpleNamespace(job_state=self.job_state, run_id=f"bench-{self.run}")
+        with Loader(self.client, instance=INSTANCE, pacer=pacer) as loader:
+            resolver = Resolver(self.client, {TARGET.record_type: TARGET})
+            result = load_documents(loader, TARGET, rows, resolver=resolver)
+            day_of = dict.fromkeys(rows["_document_id"], DAY)
+            load_asset._record(  # noqa: SLF001 - the asset's own last step
+                cast("Any", connections), TARGET.record_type, result.documents, day_of
+            )
+        return {name: count for name, count in result.tables[0].counts().items() if count}
+
+
+@contextmanager
+def pipeline(served: Served, home: Path, *, connections: int) -> Iterator[Pipeline]:
+    """The pipeline's own parts, with the embedded Redis of `home`."""
+    with ExitStack() as stack:
+        redis = stack.enter_context(connect(None, home))
+        http = Http(
+            system="servicenow",
+            base_url=served.url,
+            auth=basic_auth(USER, PASSWORD),
+            limiter=RedisLimiter(redis.client, f"servicenow:bench-{connections}", connections),
+            verify=str(served.certificate),
+        )
+        stack.callback(http.close)
+        state = JobState.open(redis.client, account="bench", instance=INSTANCE, profile="bench")
+        yield Pipeline(served, http, ServiceNowClient(http), state)
+
+
+def measure(
+    served: Served,
+    home: Path,
+    rows: pd.DataFrame,
+    *,
+    connections: int,
+    pacer: Pacer | None = None,
+    name: str = "nsn_pipeline",
+) -> Measured:
+    """Load `rows` into an empty server."""
+    with pipeline(served, home, connections=connections) as ours:
+        ours.client.count("u_warm_up")  # open the first connection outside the measurement
+        before = served.ask("seen")["calls"]
+        cpu, started = time.process_time(), time.perf_counter()
+        counts = ours.load(rows, pacer or AdaptivePacer(connections))
+        seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
+        calls = served.ask("seen")["calls"] - before
+    if counts != {"created": len(rows)}:
+        raise AssertionError(f"not everything was created: {counts}")
+    return Measured(name, connections, 100, len(rows), seconds, cpu_s, calls)

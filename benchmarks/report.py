@@ -1,0 +1,78 @@
+"""Results as JSON to keep, and as tables to read: ratios first, never a lone absolute time."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PACKAGES = ("requests", "orjson", "pandas", "redis", "pysnc", "dlt", "netsuite", "dagster")
+WRITE = {
+    "client": "client", "connections": "C", "batch": "S", "records_per_s": "rec/s",
+    "of_bound": "of bound", "x_pysnc_loop": "x PySNC", "x_dlt": "x dlt",
+    "x_cpu_floor": "CPU x floor", "calls_per_record": "calls/rec",
+}  # fmt: skip
+SHARES = {"of_bound", "of_best_fixed", "of_simulator", "of_pages", "events_share"}
+
+
+def save(results: Mapping[str, Any], path: Path) -> None:
+    """Write what was measured, and on what."""
+    about = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "load_average_at_end": round(os.getloadavg()[0], 1),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"about": about, **results}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def show(console: Console, results: Mapping[str, Any]) -> None:
+    for scenario, found in results.items():
+        if "skipped" in found:
+            console.print(f"{scenario}: skipped, {found['skipped']}")
+            continue
+        columns = WRITE if scenario == "write" else {name: name for name in found["rows"][0]}
+        console.print(_table(scenario, columns, found["rows"]))
+        for name, value in found.items():
+            if name != "rows":
+                console.print(f"  {name}: {value}")
+
+
+def markdown(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same table for a document."""
+    lines = [" | ".join(columns.values()), " | ".join("---" for _ in columns)]
+    lines += [" | ".join(_text(name, row[name]) for name in columns) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for number, heading in enumerate(columns.values()):
+        table.add_column(heading, justify="left" if not number else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(name, row[name]) for name in columns))
+    return table
+
+
+def _text(name: str, value: object) -> str:
+    if name in SHARES and isinstance(value, float):
+        return f"{value:.1%}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
