@@ -43,6 +43,8 @@ LIVE_MARKERS = (
 # Record types whose deletion in NetSuite is followed; dimensions are never retired.
 RETIRABLE = frozenset({"vendor", "purchase_order", "vendor_bill", "gl_posting"})
 
+_ABSENT = "is not set"
+_ATTENTION = "settings need attention: "
 _DURATION = re.compile(r"^(?P<number>\d+)(?P<unit>[smhd])$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -276,12 +278,22 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     values = sandbox | stored | _present(given)
     if "NETSUITE_PRIVATE_KEY_PATH" in values:
         values["NETSUITE_PRIVATE_KEY"] = _read_key(Path(values["NETSUITE_PRIVATE_KEY_PATH"]))
-    return Settings(
-        project=project,
-        netsuite=_build(NetSuiteSettings, _NETSUITE_VARIABLES, values),
-        servicenow=_build(ServiceNowSettings, _SERVICENOW_VARIABLES, values),
-        is_sandbox=not live,
-    )
+    netsuite, servicenow = _both_systems(values)
+    return Settings(project, netsuite, servicenow, is_sandbox=not live)
+
+
+def _both_systems(values: Mapping[str, str]) -> tuple[NetSuiteSettings, ServiceNowSettings]:
+    """Both sections, or what is wrong with either, said at once."""
+    try:
+        netsuite = _build(NetSuiteSettings, _NETSUITE_VARIABLES, values)
+    except ConfigurationError as error:
+        try:
+            _build(ServiceNowSettings, _SERVICENOW_VARIABLES, values)
+        except ConfigurationError as other:
+            second = str(other).removeprefix(_ATTENTION)
+            raise ConfigurationError(f"{error}; {second}") from None
+        raise
+    return netsuite, _build(ServiceNowSettings, _SERVICENOW_VARIABLES, values)
 
 
 def _present(environment: Mapping[str, str]) -> dict[str, str]:
@@ -333,6 +345,12 @@ def _read_key(path: Path) -> str:
         raise ConfigurationError(msg) from error
 
 
+def _fault(names: Mapping[str, str], place: tuple[int | str, ...], words: str) -> str:
+    words = words.removeprefix("Value error, ")
+    field = str(place[0]) if place else ""
+    return f"{names.get(field, field)}: {words}" if field else words
+
+
 def _build(model: type[M], variables: dict[str, str], values: Mapping[str, str]) -> M:
     fields = {field: values[name] for name, field in variables.items() if name in values}
     try:
@@ -341,8 +359,9 @@ def _build(model: type[M], variables: dict[str, str], values: Mapping[str, str])
         names = {field: name for name, field in variables.items()}
         # `hide_input_in_errors` keeps values, and so secrets, out of these messages.
         faults = [
-            f"{names.get(str(fault['loc'][0]), fault['loc'][0]) if fault['loc'] else 'settings'}: "
-            f"{'is not set' if fault['type'] == 'missing' else fault['msg']}"
+            _fault(
+                names, fault["loc"], "is not set" if fault["type"] == "missing" else fault["msg"]
+            )
             for fault in error.errors(include_url=False, include_input=False)
         ]
-        raise ConfigurationError("settings need attention: " + "; ".join(faults)) from None
+        raise ConfigurationError(_ATTENTION + "; ".join(faults)) from None

@@ -2,9 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +15,8 @@ from nsn_pipeline.doctor.examine import examine
 from nsn_pipeline.doctor.finding import Finding, Status, blockers, to_json
 
 _DONE, _BLOCKED = 0, 2
+_IS_ON = " is on"
+_ALIKE = 3  # so many findings that say the same of different things become one line
 _MARKS = {
     Status.OK: ("ok", "green"),
     Status.WARN: ("look", "yellow"),
@@ -33,23 +37,53 @@ def run_doctor(
     else:
         with console.status("Reading both systems; nothing is written ..."):
             findings = examine(given)
-        _print(console, findings)
+        print_findings(console, findings)
     return _BLOCKED if blockers(findings) else _DONE
 
 
-def _print(console: Console, findings: Sequence[Finding]) -> None:
-    table = Table(box=box.SIMPLE, pad_edge=False)
+def print_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """The checklist, readable at 80 columns, and the verdict."""
+    table = Table.grid(padding=(0, 1))
     table.add_column("", no_wrap=True)
-    table.add_column("Check", no_wrap=True)
-    table.add_column("Found", overflow="fold")
-    for finding in findings:
+    table.add_column("", overflow="fold")
+    for finding in _gathered(findings):
         mark, style = _MARKS[finding.status]
-        found = Text(finding.detail)
+        told = Text(finding.title, style="bold").append(f": {finding.detail}", style="not bold")
         if finding.remedy:
-            found.append(f"\n-> {finding.remedy}", style="bold" if style == "bold red" else "")
-        table.add_row(Text(mark, style=style), Text(finding.title), found)
+            how = "bold" if finding.status is Status.FAIL else "not bold"
+            told.append(f"\n-> {finding.remedy}", style=how)
+        table.add_row(Text(mark, style=style), told)
     console.print(table)
-    console.print(Text(_verdict(findings)))
+    console.print(Text(f"\n{_verdict(findings)}"))
+
+
+def _gathered(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """What is in order and alike in one line, at its first place; all else as it is."""
+    alike: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        alike[_likeness(finding)].append(finding)
+    for finding in findings:
+        group = alike[_likeness(finding)]
+        if len(group) < _ALIKE:
+            yield finding
+        elif finding is group[0]:
+            detail = f"{len(group)} in order: {', '.join(_subject(one) for one in group)}"
+            yield replace(finding, detail=detail)
+
+
+def _likeness(finding: Finding) -> tuple[str, str]:
+    """Equal for findings that differ in their subject only, or in how many columns there are."""
+    if finding.status is not Status.OK:
+        return finding.id, ""
+    words = finding.detail.replace(_subject(finding), "#")
+    words = re.sub(r"\b(\d+) of \1\b", "all", words)
+    return finding.title, re.sub(r"\bevery \w+ stands\b", "every key stands", words)
+
+
+def _subject(finding: Finding) -> str:
+    if finding.detail.endswith(_IS_ON):
+        return finding.detail.removesuffix(_IS_ON)
+    return finding.id.rpartition(".")[2]
 
 
 def _verdict(findings: Sequence[Finding]) -> str:
@@ -63,4 +97,5 @@ def _verdict(findings: Sequence[Finding]) -> str:
     parts += [f"{looked} worth a look"] if looked else []
     parts += [f"{unseen} that this user cannot verify"] if unseen else []
     parts += [f"{failed} in the way of a run"] if failed else []
-    return ", ".join(parts) + "."
+    blocking = ", ".join(finding.id for finding in blockers(findings))
+    return ", ".join(parts) + (f": {blocking}." if blocking else ".")

@@ -21,7 +21,8 @@ from nsn_pipeline.errors import (
     ServerFaultError,
 )
 
-_PERMISSIONS = {
+# By table, as docs/connect-netsuite.md names them (a test compares): tab > permission, permission.
+PERMISSIONS = {
     "vendor": "Lists > Vendors",
     "account": "Lists > Accounts",
     "department": "Lists > Departments",
@@ -29,10 +30,12 @@ _PERMISSIONS = {
     "currency": "Lists > Currency",
     "item": "Lists > Items",
     "accountingbook": "Setup > Accounting Book",
-    "transaction": "Transactions > Find Transaction, Purchase Order, Bills, Vendor Credit",
-    "transactionline": "Transactions > Find Transaction, Purchase Order, Bills, Vendor Credit",
-    "transactionaccountingline": "Transactions > Find Transaction; Lists > Accounts",
+    "transaction": "Transactions > Find Transaction, Purchase Order, Bills, Vendor Credits",
+    "transactionline": "Transactions > Find Transaction, Purchase Order, Bills, Vendor Credits",
+    "transactionaccountingline": "Transactions > Find Transaction, Bills, Vendor Credits; "
+    "Lists > Accounts",
     "nexttransactionlinelink": "Transactions > Find Transaction, Purchase Order, Bills",
+    "deletedrecord": "Setup > Deleted Records",
 }
 
 
@@ -188,7 +191,7 @@ def _check_features(
 
 
 def _report_table(checklist: Checklist, need: SourceNeed) -> None:
-    permission = _PERMISSIONS.get(need.table, need.table)
+    permission = PERMISSIONS.get(need.table, need.table)
     id_, title = f"netsuite.table.{need.table}", "NetSuite table"
     remedy = f"Give the integration's role the permission {permission} (View)."
     if need.required:
@@ -203,7 +206,7 @@ def _report_column(checklist: Checklist, need: SourceNeed, column: str, *, crash
     id_, title = f"netsuite.column.{need.table}.{column}", "NetSuite column"
     name = f"{need.table}.{column}"
     what = "makes NetSuite fail (UNEXPECTED_ERROR)" if crashes else "is hidden or unknown"
-    permission = _PERMISSIONS.get(need.table, need.table)
+    permission = PERMISSIONS.get(need.table, need.table)
     custom = "Correct the field's script id in the profile, or let the role see the field."
     remedy = (
         custom
@@ -294,4 +297,5 @@ def check_books(checklist: Checklist, client: NetSuiteClient) -> None:
         )
     else:
         book = primary[0] if primary else "1"
-        checklist.ok("netsuite.books", title, f"book {book} of {len(rows)}", books=len(rows))
+        words = f"book {book} is the primary one of {len(rows)}"
+        checklist.ok("netsuite.books", title, words, books=len(rows), primary=book)

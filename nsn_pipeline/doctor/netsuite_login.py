@@ -109,7 +109,8 @@ def check_account(checklist: Checklist, settings: NetSuiteSettings) -> NetSuiteA
         return None
     suffix = account.account_id.partition("_")[2]
     kind = {"SB": "sandbox", "RP": "release preview"}.get(suffix[:2], "production")
-    checklist.ok("netsuite.account", "NetSuite account id", account.account_id, kind=kind)
+    words = f"{account.account_id}, a {kind} account"
+    checklist.ok("netsuite.account", "NetSuite account id", words, kind=kind)
     return account
 
 

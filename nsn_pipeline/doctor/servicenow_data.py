@@ -9,7 +9,8 @@ from nsn_pipeline.errors import NsnError, PermissionDeniedError
 
 _NO_SUCH_COLUMN = "u_nsn_no_such_column"
 _MODES = {
-    "ignore": "a condition on an unknown column is ignored, and the query widens",
+    "ignore": "a condition on an unknown column is ignored and the query widens, as "
+    "glide.invalid_query.returns_no_rows is not true; every answer is checked anyway",
     "no_rows": "a condition on an unknown column gives no rows",
     "forbid": "a condition on an unknown column is refused",
 }

@@ -25,6 +25,16 @@ from nsn_pipeline.settings import ServiceNowSettings
 CURRENT_USER = "/api/now/ui/user/current_user"
 _ANY = range(200, 600)
 _UTC_ZONES = {"GMT", "UTC", "Etc/GMT", "Etc/UTC", "Zulu", "Universal"}
+# Where a decimal comma is the custom: countries by ISO code, and languages where no country is set.
+_COMMA_COUNTRIES = frozenset(
+    {"AR", "AT", "BE", "BG", "BR", "CL", "CO", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR",
+     "HU", "ID", "IT", "LT", "LV", "NL", "NO", "PL", "PT", "RO", "RS", "RU", "SE", "SI", "SK", "TR",
+     "UA", "VN"}
+)  # fmt: skip
+_COMMA_LANGUAGES = frozenset(
+    {"cs", "da", "de", "es", "et", "fi", "fr", "hr", "hu", "it", "nl", "no", "pb", "pl", "pt", "ru",
+     "sv", "tr"}
+)  # fmt: skip
 _TIGHT_RATE = 5000  # requests an hour; a day of documents takes hundreds, a backfill thousands
 
 
@@ -94,8 +104,9 @@ def check_token(checklist: Checklist, auth: BearerAuth) -> bool:
             "Check SERVICENOW_CLIENT_ID and SERVICENOW_CLIENT_SECRET against System OAuth > "
             "Application Registry; set the property "
             "glide.oauth.inbound.client.credential.grant_type.enabled to true (Washington DC or "
-            "later); set the OAuth Application User; unlock that user. An administrator sees the "
-            "true cause in the system log.",
+            "later; OAuth itself: com.snc.platform.security.oauth.is.active); set the OAuth "
+            "Application User; unlock that user. An administrator sees the true cause in the "
+            "system log.",
         )
         return False
     except NsnError as error:
@@ -186,7 +197,7 @@ def check_roles(checklist: Checklist, client: ServiceNowClient, user_id: str) ->
 
 
 def check_user(checklist: Checklist, client: ServiceNowClient, user_id: str) -> None:
-    """The user's zone and language decide how dates and amounts are read (7.7)."""
+    """The user's zone and locale decide how dates and amounts are read (7.7)."""
     title = "ServiceNow time zone"
     fields = ("user_name", "time_zone", "preferred_language", "country")
     try:
@@ -199,7 +210,7 @@ def check_user(checklist: Checklist, client: ServiceNowClient, user_id: str) -> 
             "Make sure that the integration user's time zone is GMT and its locale en_US.",
         )  # fmt: skip
         return
-    zone, language = row["time_zone"], row.get("preferred_language", "")
+    zone = row["time_zone"]
     if zone not in _UTC_ZONES:
         words = f"the integration user's time zone is {zone or 'the system default'}"
         checklist.warn(
@@ -210,10 +221,26 @@ def check_user(checklist: Checklist, client: ServiceNowClient, user_id: str) -> 
             time_zone=zone,
         )
     else:
-        checklist.ok(
-            "servicenow.time_zone", title, f"{zone}, language {language or 'system default'}",
-            time_zone=zone, language=language,
-        )  # fmt: skip
+        checklist.ok("servicenow.time_zone", title, zone, time_zone=zone)
+    _check_locale(checklist, row.get("preferred_language", ""), row.get("country", ""))
+
+
+def _check_locale(checklist: Checklist, language: str, country: str) -> None:
+    """What we send is read without regard to it; what business rules format is not."""
+    id_, title = "servicenow.locale", "ServiceNow locale"
+    words = f"language {language or 'system default'}, country {country or 'system default'}"
+    comma = country.upper() in _COMMA_COUNTRIES or (not country and language in _COMMA_LANGUAGES)
+    if comma:
+        checklist.warn(
+            id_,
+            title,
+            f"{words}: amounts are written with a decimal comma there",
+            "Set the integration user's language to English and its country (locale) to en_US.",
+            language=language,
+            country=country,
+        )
+    else:
+        checklist.ok(id_, title, words, language=language, country=country)
 
 
 def _result(answer: requests.Response) -> dict[str, object]:

@@ -30,7 +30,9 @@ _EXPECTED_SERVER = (6, 2)  # the commands of our scripts
 def check_variables(checklist: Checklist, environment: Mapping[str, str]) -> None:
     """Name variables that look like ours and are not: a typing slip is otherwise silent."""
     unknown = sorted(
-        name for name in environment if name.startswith(_PREFIXES) and name not in KNOWN
+        name
+        for name in environment
+        if name not in KNOWN and (name.startswith(_PREFIXES) or _is_nearly_ours(name))
     )
     for name in unknown:
         close = get_close_matches(name, sorted(KNOWN), n=1, cutoff=0.75)
@@ -42,6 +44,11 @@ def check_variables(checklist: Checklist, environment: Mapping[str, str]) -> Non
         checklist.ok("settings.variables", "Variables", "every variable set is known")
 
 
+def _is_nearly_ours(name: str) -> bool:
+    """A slip in the first word, as in SERVICE_NOW_INSTANCE; more than a slip is not our matter."""
+    return bool(get_close_matches(name, sorted(KNOWN), n=1, cutoff=0.9))
+
+
 def check_settings(checklist: Checklist, environment: Mapping[str, str]) -> Settings | None:
     """The settings, or None when they name no two systems to talk to."""
     try:
@@ -51,7 +58,8 @@ def check_settings(checklist: Checklist, environment: Mapping[str, str]) -> Sett
             "settings.values",
             "Settings",
             str(error),
-            "Correct the variables named here; .env.example says what each one takes.",
+            "Correct the variables named here (.env.example says what each one takes), or store "
+            "them with `nsn credentials set`.",
         )
         return None
     bundle = settings.project.ca_bundle

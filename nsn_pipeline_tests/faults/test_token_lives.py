@@ -4,6 +4,7 @@ One clock, which both simulators and our clients read, runs on with every reques
 seconds, and a token dies between any two pages. Counts are stated in docs/doctor.md.
 """
 
+import re
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,9 @@ from typing import Any
 import pytest
 
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.doctor.needs import source_needs, target_needs
 from nsn_pipeline.orchestration.runs import RunOutcome
+from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.sandbox import systems
 from nsn_pipeline.sandbox.netsuite.oauth2 import TOKEN_PATH, TokenService
 from nsn_pipeline.sandbox.servicenow.oauth import Authority
@@ -27,6 +30,13 @@ RENEWED_AFTER_S = 3000  # NetSuite, 50 of 60 minutes: never in the middle of a p
 # once are done within the ten minutes that a token has left when the next one is due.
 STEP_S = 110.0
 IN_FLIGHT = 8  # to ServiceNow
+
+TABLE = {
+    "netsuite": re.compile(r"\b(?:FROM|JOIN) ([a-z]+)\b"),
+    "servicenow": re.compile(r"/api/now/(?:table|stats)/(\w+)"),
+}
+# Read to tell what is there, and named in the guide; nothing of the profile lives in them.
+PLATFORM = {"sys_db_object", "sys_dictionary"}
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +67,7 @@ class Long:
         self.asked: dict[str, list[float]] = {"netsuite": [], "servicenow": []}
         self.last_call: dict[str, float] = {}
         self.calls: Counter[str] = Counter()
+        self.tables: dict[str, set[str]] = {"netsuite": set(), "servicenow": set()}
         self.issued: dict[str, int] = {}
         self.refused: dict[str, int] = {}
 
@@ -65,6 +76,8 @@ class Long:
         return (self.clock() - self.started) / 3600
 
     def note(self, system: str, token_path: str, request: Any) -> None:
+        asked = request.body.decode(errors="replace") if system == "netsuite" else request.path
+        self.tables[system] |= set(TABLE[system].findall(asked))
         if getattr(request, "batch_item", None) is not None:
             return  # part of a call, not a call
         self.calls[system] += 1
@@ -156,3 +169,11 @@ def test_no_netsuite_token_ends_in_the_middle_of_a_page(long: Long) -> None:
 
 def test_a_servicenow_token_that_ends_on_the_way_costs_each_call_one_repeat(long: Long) -> None:
     assert 0 < long.refused["servicenow"] <= long.issued["servicenow"] * IN_FLIGHT
+
+
+def test_every_table_a_job_touches_is_one_the_doctor_examines(long: Long) -> None:
+    profile = load_profile("seed")
+    assert len(long.tables["netsuite"]) > 8
+    assert long.tables["netsuite"] <= set(source_needs(profile))
+    assert len(long.tables["servicenow"]) > 6
+    assert long.tables["servicenow"] <= set(target_needs(profile)) | PLATFORM

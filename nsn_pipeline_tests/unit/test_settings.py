@@ -176,3 +176,13 @@ def test_spellings_of_deleted_types_are_read_and_checked(tmp_path: Path) -> None
 def test_a_brake_that_could_not_hold_is_refused(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load_project_settings({"NSN_HOME": str(tmp_path), name: value})
+
+
+def test_what_both_systems_lack_is_said_at_once() -> None:
+    given = {"NSN_HOME": "/nowhere", "NETSUITE_ACCOUNT_ID": "1", "SERVICENOW_AUTH": "basic"}
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(given)
+    assert str(caught.value) == (
+        "settings need attention: NETSUITE_AUTH=oauth2 needs NETSUITE_CLIENT_ID, "
+        "NETSUITE_CERTIFICATE_ID, NETSUITE_PRIVATE_KEY; SERVICENOW_INSTANCE: is not set"
+    )

@@ -117,7 +117,7 @@ def fill_users(store: Store, options: ServiceNowOptions) -> None:
     for user in options.users:
         user_id = user_id_of(user)
         if store.get("sys_user", user_id) is None:  # else changed over REST and journaled
-            _put_user(store, user, user_id, options.user_time_zone)
+            _put_user(store, user, user_id, options)
         for role in user.roles:
             role_id = derived_id("sys_user_role", role)
             _put(store, "sys_user_role", role_id, name=role)
@@ -132,7 +132,7 @@ def fill_users(store: Store, options: ServiceNowOptions) -> None:
             )
 
 
-def _put_user(store: Store, user: User, user_id: str, time_zone: str) -> None:
+def _put_user(store: Store, user: User, user_id: str, options: ServiceNowOptions) -> None:
     first, last = user.first_name, user.last_name
     _put(
         store,
@@ -144,6 +144,7 @@ def _put_user(store: Store, user: User, user_id: str, time_zone: str) -> None:
         name=f"{first} {last}".strip() or user.user_name,
         active=_flag(user.active),
         locked_out=_flag(user.locked_out),
-        time_zone=time_zone,
-        preferred_language="en",
+        time_zone=options.user_time_zone,
+        preferred_language=options.user_language,
+        country=options.user_country,
     )

@@ -166,6 +166,8 @@ class ServiceNowOptions:
     reference_currency: str = "USD"
     decimal_comma: bool = False  # the user's locale writes 1.234,56
     user_time_zone: str = "GMT"
+    user_language: str = "en"
+    user_country: str = "US"
     fx_rates: dict[str, Decimal] = field(default_factory=_rates)  # reference units per one unit
 
     # time, limits, availability (3, 6)

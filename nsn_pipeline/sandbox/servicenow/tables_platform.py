@@ -28,6 +28,7 @@ USERS_AND_TASKS = (
         cost_center reference(cmn_cost_center)
         time_zone string(40)
         preferred_language string(3)
+        country string(3)
         """,
     ),
     TableDefinition(
