@@ -56,7 +56,7 @@ OVERRIDE_FILES = {"gl_account": "gl_accounts.csv", "cost_center": "cost_centers.
 
 
 class Connections:
-    """Everything one step or command needs, closed together.
+    """Everything one step or command needs, closed together; `is_plan` where nothing is written.
 
     `brief` ones give up within seconds where a run would be patient: for the tick of a sensor.
     """
@@ -66,12 +66,14 @@ class Connections:
         settings: Settings,
         *,
         run_id: str,
+        is_plan: bool = False,
         now: Callable[[], float] = time.time,
         brief: bool = False,
     ) -> None:
         forbid_core_dumps()
         self.settings = settings
         self.run_id = run_id
+        self.is_plan = is_plan
         self._now = now  # for the lives of tokens and the stamps of signatures
         self._brief = brief
         self._closing = ExitStack()
@@ -110,8 +112,12 @@ class Connections:
 
     @cached_property
     def landing(self) -> Landing:
-        """The landing files of this account pair and profile."""
-        return Landing(self.settings.project.home / "landing" / self._pair)
+        """The landing files of this account pair and profile.
+
+        A plan's are apart: a sync of the same days at the same time must find its own.
+        """
+        folder = "planned" if self.is_plan else "landing"
+        return Landing(self.settings.project.home / folder / self._pair)
 
     @cached_property
     def redis(self) -> Connection:
@@ -205,6 +211,13 @@ class Connections:
     def resolver(self) -> Resolver:
         """Finds the sys_ids of records that others refer to; what it learns it keeps."""
         return Resolver(self.servicenow, self.profile.targets)
+
+    def mapping_digest(self) -> str:
+        """Stands for how records are mapped: the profile and the overrides as they are now."""
+        digest = hashlib.blake2b(repr(self.profile).encode(), digest_size=16)
+        for kind in sorted(OVERRIDE_FILES):
+            digest.update(self.overrides(kind).to_csv(index=False).encode())
+        return digest.hexdigest()
 
     def call_stats(self, system: str) -> HttpStats:
         """Calls made so far to one system, token requests included."""

@@ -6,6 +6,7 @@ import click
 
 from nsn_pipeline.cli.audit import audit
 from nsn_pipeline.cli.credentials import credentials
+from nsn_pipeline.cli.planning import plan
 from nsn_pipeline.cli.rejections import rejections
 from nsn_pipeline.cli.replay import replay
 from nsn_pipeline.cli.running import demo, dev, doctor, sync
@@ -18,7 +19,7 @@ def main() -> None:
     """Keep ServiceNow's procurement and accounts-payable records in step with NetSuite."""
 
 
-for one in (sync, rejections, replay, audit, demo, dev, sandbox, doctor, credentials):
+for one in (sync, plan, rejections, replay, audit, demo, dev, sandbox, doctor, credentials):
     main.add_command(one)
 
 

@@ -9,15 +9,23 @@ from typing import Any
 import click
 from rich.console import Console
 
-from nsn_pipeline.cli.entry import COULD_NOT_RUN, DAY, DONE, DONE_WITH_FINDINGS, command
+from nsn_pipeline.cli.entry import (
+    COULD_NOT_RUN,
+    DAY,
+    DONE,
+    DONE_WITH_FINDINGS,
+    STARTED_IN,
+    command,
+)
+from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.records.registry import REGISTRY
 
 SIZES = ("tiny", "small", "medium", "large")
 
 
 @click.command()
-@click.option("--from", "first", type=DAY, required=True, help="First day of change time.")
-@click.option("--to", "last", type=DAY, required=True, help="Last day, included.")
+@click.option("--from", "first", type=DAY, help="First day of change time.")
+@click.option("--to", "last", type=DAY, help="Last day, included.")
 @click.option(
     "--only",
     multiple=True,
@@ -32,15 +40,22 @@ SIZES = ("tiny", "small", "medium", "large")
     type=click.IntRange(0),
     help="Let a run retire up to N records of each table, whatever NSN_RETIRE_MAX_* say.",
 )
+@click.option(
+    "--plan",
+    "planned",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Do exactly what this saved plan says, or nothing; it names the days itself.",
+)
 @click.option("--rejections", "shown", default=10, show_default=True, help="How many to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @command
 def sync(  # noqa: PLR0917 - click passes options by name
-    first: datetime,
-    last: datetime,
+    first: datetime | None,
+    last: datetime | None,
     only: tuple[str, ...],
     days_per_run: int,
     allow_retire: int,
+    planned: Path | None,
     shown: int,
     as_json: bool,
 ) -> int:
@@ -48,14 +63,24 @@ def sync(  # noqa: PLR0917 - click passes options by name
     from nsn_pipeline.commands.summary_text import print_summary
     from nsn_pipeline.commands.sync import SyncRequest, run_sync
 
-    request = SyncRequest(
-        first=first.date(),
-        last=last.date(),
-        only=only,
-        days_per_run=days_per_run,
-        allow_retire=allow_retire,
-    )
-    summary = run_sync(Console(stderr=as_json), request)
+    console = Console(stderr=as_json)
+    if planned is not None:
+        from nsn_pipeline.commands.plan import apply_plan
+
+        if first or last or only or allow_retire:
+            raise ConfigurationError("--plan names days and record types itself: give it alone")
+        summary = apply_plan(console, STARTED_IN / planned)
+    elif first is None or last is None:
+        raise ConfigurationError("give --from and --to, or --plan with a saved plan")
+    else:
+        request = SyncRequest(
+            first=first.date(),
+            last=last.date(),
+            only=only,
+            days_per_run=days_per_run,
+            allow_retire=allow_retire,
+        )
+        summary = run_sync(console, request)
     if as_json:
         click.echo(json.dumps(summary.to_json(), indent=1))
     else:

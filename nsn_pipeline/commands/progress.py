@@ -12,8 +12,8 @@ from nsn_pipeline.orchestration.runs import StepEvent
 
 # In the order they are worth reading; calls and notes have their own place.
 _SHOWN = (
-    "read", "accepted", "rejected", "created", "updated", "unchanged", "retired", "not_retired",
-    "failed", "rows",
+    "read", "accepted", "rejected", "created", "updated", "create", "update", "retire",
+    "unchanged", "retired", "not_retired", "failed", "rows",
 )  # fmt: skip
 
 

@@ -30,14 +30,19 @@ def print_summary(console: Console, summary: Summary, *, rejections: int = 10) -
     _print_types(console, summary)
     _print_amounts(console, summary)
     _print_months(console, summary)
-    _print_missing(console, summary)
-    _print_rejections(console, summary, rejections)
+    print_missing(console, summary)
+    print_rejections(console, summary, rejections)
     for note in summary.notes:
         console.print(f"[dim]note: {note}[/dim]", highlight=False)
-    for error in summary.errors:
-        console.print(f"[red]failed:[/red] {error}", highlight=False)
+    print_errors(console, summary)
     if not summary.errors and summary.written == 0:
         console.print("\nServiceNow already held all of this: nothing was written.")
+
+
+def print_errors(console: Console, summary: Summary) -> None:
+    """Why runs failed, where they did."""
+    for error in summary.errors:
+        console.print(f"[red]failed:[/red] {error}", highlight=False)
 
 
 def _print_types(console: Console, summary: Summary) -> None:
@@ -106,7 +111,8 @@ def _print_months(console: Console, summary: Summary) -> None:
     console.print(table)
 
 
-def _print_missing(console: Console, summary: Summary) -> None:
+def print_missing(console: Console, summary: Summary) -> None:
+    """The cures that would help most documents."""
     if not summary.missing:
         return
     console.print("[bold]What would cure most[/bold]")
@@ -122,7 +128,8 @@ def _print_missing(console: Console, summary: Summary) -> None:
         console.print(f"  and {len(summary.missing) - CURES} more")
 
 
-def _print_rejections(console: Console, summary: Summary, shown: int) -> None:
+def print_rejections(console: Console, summary: Summary, shown: int) -> None:
+    """The first documents that may not be written, and why."""
     chosen = _first_rejections(summary, shown)
     if not chosen:
         return

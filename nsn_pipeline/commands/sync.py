@@ -1,7 +1,7 @@
 """`nsn sync`: a range of days through Dagster, in as few runs as the window size allows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from nsn_pipeline.orchestration.jobs import DAILY_SYNC
 from nsn_pipeline.orchestration.runs import RunOutcome, execute_window, windows
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.profiles.model import Profile
-from nsn_pipeline.settings import load_settings
+from nsn_pipeline.settings import Settings, load_settings
 
 DAYS_PER_RUN = 31
 
@@ -38,7 +38,9 @@ class SyncRequest:
     allow_retire: int = 0
 
 
-def run_sync(console: Console, request: SyncRequest) -> Summary:
+def run_sync(
+    console: Console, request: SyncRequest, *, tags: Mapping[str, str] | None = None
+) -> Summary:
     """Run every window, showing progress; a failed window does not stop the ones after it.
 
     Raises ConfigurationError before anything runs when the range or the settings cannot be.
@@ -47,13 +49,31 @@ def run_sync(console: Console, request: SyncRequest) -> Summary:
     # Imported here: it reads the settings, and a command must be able to set them up first.
     from nsn_pipeline.definitions import defs
 
-    _check_range(request, settings.project.start_date, settings.project.timezone)
+    check_range(request, settings.project.start_date, settings.project.timezone)
     job = defs.resolve_job_def(DAILY_SYNC)
     selection = _selection(defs, load_profile(settings.project.profile), request.only)
-    tags = {ALLOW_TAG: str(request.allow_retire)} if request.allow_retire else {}
-    outcomes: list[RunOutcome] = []
     started = time.monotonic()
-    with Connections(settings, run_id="nsn-sync") as held, dg.DagsterInstance.get() as instance:
+    outcomes = run_windows(console, job, settings, request, selection=selection, tags=tags)
+    with Connections(settings, run_id="summary") as connections:
+        days = days_of(request)
+        summary = summarize(connections.landing, connections.profile, days, outcomes)
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def run_windows(
+    console: Console,
+    job: dg.JobDefinition,
+    settings: Settings,
+    request: SyncRequest,
+    *,
+    selection: Sequence[dg.AssetKey] | None,
+    tags: Mapping[str, str] | None = None,
+) -> list[RunOutcome]:
+    """Run a job over every window of the range, one after the other."""
+    outcomes: list[RunOutcome] = []
+    wanted = {ALLOW_TAG: str(request.allow_retire)} if request.allow_retire else {}
+    with Connections(settings, run_id="nsn") as held, dg.DagsterInstance.get() as instance:
         _ = held.redis  # the embedded server lives as long as it has a user: keep it between steps
         for first, last in windows(request.first, request.last, request.days_per_run):
             with Progress(console, first, last) as progress:
@@ -64,17 +84,14 @@ def run_sync(console: Console, request: SyncRequest) -> Summary:
                     last,
                     selection=selection,
                     on_event=progress.show,
-                    tags=tags,
+                    tags={**wanted, **(tags or {})},
                 )
             outcomes.append(outcome)
-    with Connections(settings, run_id="summary") as connections:
-        days = _days(request.first, request.last)
-        summary = summarize(connections.landing, connections.profile, days, outcomes)
-    summary.seconds = time.monotonic() - started
-    return summary
+    return outcomes
 
 
-def _check_range(request: SyncRequest, start_date: date, timezone: str) -> None:
+def check_range(request: SyncRequest, start_date: date, timezone: str) -> None:
+    """Raise ConfigurationError unless every day of the range is a partition."""
     if request.last < request.first:
         msg = f"--to {request.last} is before --from {request.first}"
         raise ConfigurationError(msg)
@@ -90,8 +107,10 @@ def _check_range(request: SyncRequest, start_date: date, timezone: str) -> None:
         raise ConfigurationError(msg)
 
 
-def _days(first: date, last: date) -> list[str]:
-    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+def days_of(request: SyncRequest) -> list[str]:
+    """Every day of the range."""
+    count = (request.last - request.first).days + 1
+    return [(request.first + timedelta(days=n)).isoformat() for n in range(count)]
 
 
 def _selection(
@@ -101,6 +120,11 @@ def _selection(
     if not only:
         return None
     keys = [key for record_type in only for key in load_keys(profile.targets[record_type])]
+    return selected(defs, keys)
+
+
+def selected(defs: dg.Definitions, keys: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:
+    """These assets and everything they need."""
     # A step that writes two assets runs whole, so what its other asset needs comes along.
     needed = dg.AssetSelection.assets(*keys).upstream().required_multi_asset_neighbors()
     selection = needed.upstream().required_multi_asset_neighbors()

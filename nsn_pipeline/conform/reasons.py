@@ -35,6 +35,7 @@ class Reason(StrEnum):
     REFUSED_BY_SERVICENOW = "REFUSED_BY_SERVICENOW"
     NOT_STORED = "NOT_STORED"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    NOT_IN_PLAN = "NOT_IN_PLAN"  # `nsn sync --plan` does what was planned and nothing else
     RETIREMENT_HELD = "RETIREMENT_HELD"  # gone from NetSuite, left alone in ServiceNow for now
 
 

@@ -6,7 +6,7 @@ Pure: it is told what was planned and what was answered, and says what to do nex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
@@ -16,6 +16,12 @@ from nsn_pipeline.load.plan import Change, Plan, Wanted
 
 Status = Literal["created", "updated", "unchanged", "retired", "skipped", "failed", "planned"]
 _WRITTEN: dict[str, Status] = {"create": "created", "update": "updated", "retire": "retired"}
+
+
+class Permits(Protocol):
+    """Whether somebody agreed to a change; a follow-up completes one that was sent before."""
+
+    def __call__(self, change: Change, *, is_follow_up: bool) -> bool: ...
 
 
 class RecordResult(NamedTuple):
@@ -103,6 +109,17 @@ class Ledger:
             else:
                 outbox.append(change)
         return outbox
+
+    def hold_back(self, outbox: Iterable[Change], permits: Permits) -> list[Change]:
+        """Settle the changes that nobody agreed to; the rest is to be sent."""
+        kept: list[Change] = []
+        for change in outbox:
+            if permits(change, is_follow_up=change.key in self._sent):
+                kept.append(change)
+            else:
+                sys_id = "" if change.kind == "create" else change.sys_id
+                self._settle(change.key, "failed", sys_id, (problems.not_planned(change.kind),))
+        return kept
 
     def note(self, outbox: Iterable[Change], judgements: dict[str, Judgement]) -> list[Judgement]:
         """Enter the answers; returns the ones worth waiting over before the next round.

@@ -133,6 +133,17 @@ def retirement_held(table: str, key: str, why: str) -> Problem:
     )
 
 
+def not_planned(kind: str) -> Problem:
+    return Problem(
+        Reason.NOT_IN_PLAN,
+        None,
+        "",
+        kind,
+        f"The {kind} that is due now is not the one that was planned: NetSuite or ServiceNow "
+        "changed meanwhile, and the record was left alone. Plan again.",
+    )
+
+
 def outcome_unknown(words: str) -> Problem:
     return Problem(
         Reason.OUTCOME_UNKNOWN,

@@ -24,6 +24,7 @@ from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
 from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
 from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, plan_retirement
+from nsn_pipeline.load.plan_document import Approved
 from nsn_pipeline.load.resolver import LookUp, Resolver
 from nsn_pipeline.load.sender import BatchClient, Sender, Sent
 from nsn_pipeline.load.sys_id import deterministic_sys_id
@@ -74,6 +75,11 @@ class Loader:
             pacer or AdaptivePacer(), policy=self._policy, sleep=sleep, jitter=jitter, clock=clock
         )
         self._checked: set[str] = set()
+        self._approved: Approved | None = None
+
+    def limit_to(self, approved: Approved | None) -> None:
+        """Carry out only these changes from now on; whatever else there is to do is left alone."""
+        self._approved = approved
 
     def close(self) -> None:
         self._lanes.close()
@@ -199,6 +205,8 @@ class Loader:
             step = planned()
             result.drift.update(step.drift)
             outbox = ledger.sort(step)
+            if self._approved is not None:
+                outbox = ledger.hold_back(outbox, partial(self._approved.permits, table.name))
             if first:
                 first = False
                 result.plan = step

@@ -9,9 +9,15 @@ from nsn_pipeline.orchestration.assets.conformed import conformed_assets
 from nsn_pipeline.orchestration.assets.deletions import deletion_assets
 from nsn_pipeline.orchestration.assets.mapping import mapping_assets
 from nsn_pipeline.orchestration.assets.netsuite import netsuite_assets
+from nsn_pipeline.orchestration.assets.planning import plan_assets
 from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day, servicenow_assets
 from nsn_pipeline.orchestration.assets.servicenow_reference import reference_assets
-from nsn_pipeline.orchestration.jobs import daily_sync_job, dimension_sync_job, poll_schedule
+from nsn_pipeline.orchestration.jobs import (
+    daily_sync_job,
+    dimension_sync_job,
+    plan_changes_job,
+    poll_schedule,
+)
 from nsn_pipeline.orchestration.partitions import daily_partitions
 from nsn_pipeline.orchestration.resources import SystemsResource
 from nsn_pipeline.orchestration.sensors import replay_sensor
@@ -34,9 +40,10 @@ def build_definitions(project: ProjectSettings) -> dg.Definitions:
             *mapping_assets(profile),
             *conformed_assets(daily, profile),
             *servicenow_assets(daily, profile),
+            *plan_assets(daily, profile),
             *audit_assets(profile),
         ],
-        jobs=[daily_sync_job(), dimension_sync_job()],
+        jobs=[daily_sync_job(), plan_changes_job(), dimension_sync_job()],
         schedules=[poll_schedule(project, daily, loaded_by_day(profile))],
         sensors=[replay_sensor(project, daily)],
         resources={"systems": SystemsResource()},

@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from nsn_pipeline.extract.window import Window, days_touched
+from nsn_pipeline.orchestration.planning import PLAN_GROUP, PLAN_JOB, PLAN_KEY
 from nsn_pipeline.settings import ProjectSettings
 
 # A forced failure cannot prove that the old worker is gone, so loads are safe to repeat; without
@@ -40,10 +41,24 @@ def daily_sync_job() -> UnresolvedAssetJobDefinition:
     """Everything, for one day or a range of days, against references read in the same run."""
     return dg.define_asset_job(
         DAILY_SYNC,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.groups(PLAN_GROUP),
         description=(
             "Extract a day of NetSuite changes, validate every GL account and cost center against "
             "ServiceNow, and load what is valid. Backfill any range of days: it is safe to repeat."
+        ),
+        tags=JOB_TAGS,
+    )
+
+
+def plan_changes_job() -> UnresolvedAssetJobDefinition:
+    """What a sync would change, and nothing else: it writes to neither system."""
+    return dg.define_asset_job(
+        PLAN_JOB,
+        selection=dg.AssetSelection.assets(PLAN_KEY).upstream(),
+        description=(
+            "Read a day of NetSuite changes, judge them, and compare them with ServiceNow: what a "
+            "sync would create, update and retire. Nothing is written, and the day does not count "
+            "as read."
         ),
         tags=JOB_TAGS,
     )

@@ -3,7 +3,7 @@ sample of old and new values, and where columns that are only compared differ.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,19 +53,23 @@ class ChangeReport:
 
     def metadata(self) -> dict[str, dg.MetadataValue]:
         """For a materialisation: one entry about the plan, and the sample where there is any."""
-        told: dict[str, dg.MetadataValue] = {
-            "plan": dg.MetadataValue.json(
-                {
-                    "kinds": dict(sorted(self.kinds.items())),
-                    "fields": dict(self.fields.most_common()),
-                }
-            )
-        }
+        told: dict[str, dg.MetadataValue] = {"plan": dg.MetadataValue.json(self.summary())}
         if self.samples:
-            told["changes"] = _change_table(self._sampled())
+            told["changes"] = change_table(self.sample())
         if self.drift.differences:
             told["drift"] = dg.MetadataValue.json(self.drift.by_column())
         return told
+
+    def summary(self) -> dict[str, dict[str, int]]:
+        """Records per kind, and records per column that changes."""
+        return {
+            "kinds": dict(sorted(self.kinds.items())),
+            "fields": dict(self.fields.most_common()),
+        }
+
+    def sample(self) -> list[dict[str, str]]:
+        """At most `SAMPLE_ROWS` of key, column, old and new."""
+        return [row for change in self._sampled() for row in change_rows(change)][:SAMPLE_ROWS]
 
     def _sampled(self) -> Iterator[Change]:
         for kind in _SAMPLED_FIRST:
@@ -112,9 +116,9 @@ def change_rows(change: Change) -> Iterator[dict[str, str]]:
         yield {"key": change.key, "column": "", "old": "the record", "new": "deleted"}
 
 
-def _change_table(changes: Iterable[Change]) -> dg.TableMetadataValue:
-    rows = [row for change in changes for row in change_rows(change)][:SAMPLE_ROWS]
-    return _table(("key", "column", "old", "new"), rows)
+def change_table(rows: Sequence[dict[str, str]]) -> dg.TableMetadataValue:
+    """Rows of `ChangeReport.sample`, with any columns put before."""
+    return _table(tuple(rows[0]), rows)
 
 
 def _difference_table(differences: Iterable[Difference]) -> dg.TableMetadataValue:

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.doctor.finding import Status
 from nsn_pipeline.doctor.preflight import preflight
+from nsn_pipeline.orchestration.planning import is_plan
 from nsn_pipeline.settings import load_settings
 
 OWNERS = ["team:finance-systems"]
@@ -20,10 +22,17 @@ class SystemsResource(dg.ConfigurableResource):
     Dagster prints that in the UI.
     """
 
+    _is_plan: bool = PrivateAttr(default=False)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Learn whether the run this serves plans only."""
+        self._is_plan = is_plan(context.run)
+
     @contextmanager
     def opened(self, run_id: str, *, brief: bool = False) -> Iterator[Connections]:
         """Connections for one step or tick; closed when it ends, also on failure."""
-        with Connections(load_settings(), run_id=run_id, brief=brief) as connections:
+        settings, is_plan = load_settings(), self._is_plan
+        with Connections(settings, run_id=run_id, is_plan=is_plan, brief=brief) as connections:
             yield connections
 
     @contextmanager

@@ -18,6 +18,7 @@ LAYERS = {
     "profiles.model": CORE,
     "load.plan": CORE,
     "load.brake": CORE,
+    "load.plan_document": CORE,
     "load.compare": CORE,
     "load.drift": CORE,
     "load.problems": CORE,

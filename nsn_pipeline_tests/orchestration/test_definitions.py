@@ -14,6 +14,7 @@ from nsn_pipeline.orchestration.jobs import (
     RANGE_START_TAG,
     days_of_run,
 )
+from nsn_pipeline.orchestration.planning import is_plan
 from nsn_pipeline.orchestration.resources import OWNERS
 from nsn_pipeline.settings import ProjectSettings
 
@@ -27,6 +28,7 @@ netsuite/currencies netsuite/deleted_records netsuite/departments netsuite/gl_ac
 netsuite/gl_postings
 netsuite/purchase_order_lines netsuite/purchase_orders netsuite/subsidiaries
 netsuite/unposted_transactions netsuite/vendor_bill_lines netsuite/vendor_bills netsuite/vendors
+plan/changes
 servicenow/cmn_cost_center servicenow/core_company servicenow/itfm_gl_accounts servicenow/proc_po
 servicenow/proc_po_item servicenow/sn_apo_invoice servicenow/sn_apo_invoice_line
 servicenow/u_netsuite_gl_posting
@@ -149,12 +151,40 @@ def test_a_backfill_makes_a_run_per_day_unless_it_is_cut_otherwise(
 
 
 def test_every_job_ends_after_a_limit(definitions: dg.Definitions) -> None:
-    jobs = {name: definitions.resolve_job_def(name) for name in ("daily_sync", "dimension_sync")}
+    names = ("daily_sync", "dimension_sync", "plan_changes")
+    jobs = {name: definitions.resolve_job_def(name) for name in names}
     for job in jobs.values():
         assert int(job.tags["dagster/max_runtime"]) > 0
         assert job.description
     layer = jobs["daily_sync"].asset_layer
-    assert {key.to_user_string() for key in layer.selected_asset_keys} == set(ASSETS.split())
+    selected = {key.to_user_string() for key in layer.selected_asset_keys}
+    assert selected == set(ASSETS.split()) - {"plan/changes"}
+
+
+def test_a_plan_reads_and_judges_everything_and_loads_nothing(definitions: dg.Definitions) -> None:
+    layer = definitions.resolve_job_def("plan_changes").asset_layer
+    selected = {key.to_user_string() for key in layer.selected_asset_keys}
+    folders = {name.partition("/")[0] for name in selected}
+    assert folders == {"netsuite", "servicenow_reference", "mapping", "conformed", "plan"}
+    assert {n for n in ASSETS.split() if n.startswith("conformed/")} <= selected
+
+
+@pytest.mark.parametrize(
+    ("job", "selected", "plans"),
+    [
+        ("plan_changes", None, True),
+        ("daily_sync", None, False),
+        ("__ASSET_JOB", {"plan/changes", "conformed/invoices"}, True),
+        ("__ASSET_JOB", {"plan/changes", "servicenow/sn_apo_invoice"}, False),
+        ("__ASSET_JOB", {"conformed/invoices"}, False),
+    ],
+)
+def test_a_planning_run_is_told_by_what_it_materialises(
+    job: str, selected: set[str] | None, plans: bool
+) -> None:
+    keys = selected and frozenset(dg.AssetKey(name.split("/")) for name in selected)
+    run = dg.DagsterRun(job_name=job, run_id="r", asset_selection=keys)
+    assert is_plan(run) is plans
 
 
 def test_the_schedule_ships_stopped_and_ticks_as_the_settings_say(

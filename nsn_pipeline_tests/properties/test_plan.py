@@ -27,8 +27,12 @@ TARGET = Target(
         column("currency", source="currency_code"),
         column("price", "money(currency_code)", witness="u_price"),
         column("u_price", "decimal(8)"),
+        column("locked", owner="servicenow"),  # read-only in ServiceNow
+        column("label", owner="compared"),  # computed there
+        column("watched", "quantity", owner="compared"),
     ),
 )
+LEFT_ALONE = {"first", "locked", "label", "watched"}
 TABLE = prepare(TARGET)
 
 keys = st.sampled_from([f"{number}-{line}" for number in (7, 70) for line in (1, 2, 11)])
@@ -48,6 +52,9 @@ def things(draw: st.DrawFn) -> dict[str, str]:
         "currency": currency,
         "price": f"{currency};{price}" if price else "",
         "u_price": price,
+        "locked": draw(words),
+        "label": draw(words),
+        "watched": draw(numbers),
     }
 
 
@@ -57,6 +64,9 @@ sets_of_things = st.dictionaries(keys, things(), max_size=6)
 def fake_with(present: dict[str, dict[str, str]], **options) -> FakeServiceNow:
     fake = FakeServiceNow(**options)
     fake.converted = {"price": Decimal("0.0091")}
+    fake.read_only = {"locked"}
+    fake.computed = {"label": lambda row: row.get("name", "").upper()}
+    fake.defaults = {"name": "untitled", "quantity": "1", "watched": "7"}
     rows = [
         {"sys_id": deterministic_sys_id("other", "u_thing", key), "u_netsuite_id": key, **values}
         for key, values in present.items()
@@ -91,6 +101,7 @@ def test_planning_after_applying_is_all_unchanged(wanted, present) -> None:
 @given(wanted=sets_of_things, present=sets_of_things)
 def test_applying_writes_the_plan_and_nothing_else(wanted, present) -> None:
     fake = fake_with(present)
+    fake.defaults = {}
     expected = sorted(
         ("POST", tuple(sorted({**change.values, "sys_id": change.sys_id}.items())))
         if change.kind == "create"
@@ -103,6 +114,48 @@ def test_applying_writes_the_plan_and_nothing_else(wanted, present) -> None:
     untouched = present.keys() - wanted.keys()
     rows = stored(fake)
     assert all(present[key].items() <= rows[key].items() for key in untouched)
+
+
+@settings(deadline=None)  # threads on a busy machine
+@given(wanted=sets_of_things, present=sets_of_things)
+def test_completing_a_record_that_a_default_filled_writes_planned_values_only(
+    wanted, present
+) -> None:
+    fake = fake_with(present)
+    changes = [change for change in planned(fake, wanted).changes if change.values]
+    agreed = {change.sys_id: {**change.values, "sys_id": change.sys_id} for change in changes}
+    load(fake, frame(TARGET, wanted), target=TARGET)
+    allowed = {item for values in agreed.values() for item in values.items()}
+    assert all(body.items() <= allowed for _, _, body in fake.writes)
+    assert len(fake.writes) <= 2 * len(changes)
+
+
+@settings(deadline=None)  # threads on a busy machine
+@given(wanted=sets_of_things, present=sets_of_things, edited=sets_of_things)
+def test_what_is_servicenows_is_never_touched_once_it_is_there(wanted, present, edited) -> None:
+    fake = fake_with(present)
+    load(fake, frame(TARGET, wanted), target=TARGET)
+    for key, row in stored(fake).items():  # users edit whatever they like
+        row.update(edited.get(key, {}))
+    before = {key: dict(row) for key, row in stored(fake).items()}
+    fake.writes.clear()
+    load(fake, frame(TARGET, wanted), target=TARGET)
+    assert not any(LEFT_ALONE & body.keys() for _, _, body in fake.writes)
+    for key, row in stored(fake).items():
+        assert all(row.get(name) == before[key].get(name) for name in ("first", "locked"))
+    assert {change.kind for change in planned(fake, wanted).changes} <= {"unchanged"}
+
+
+@settings(deadline=None)  # threads on a busy machine
+@given(wanted=sets_of_things, present=sets_of_things)
+def test_compared_values_are_judged_for_each_record_that_is_there(wanted, present) -> None:
+    fake = fake_with(present)
+    result = planned(fake, wanted)
+    for key, drift in result.drift.items():
+        row, differing = stored(fake)[key], drift.by_column()
+        assert ("label" in differing) == (row["label"] != wanted[key]["label"])
+        assert drift.judged == {"label": 1, "watched": 1}
+    assert result.drift.keys() == wanted.keys() & present.keys()
 
 
 @settings(deadline=None)  # threads on a busy machine

@@ -17,6 +17,7 @@ import pandas as pd
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow, load_documents
+from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.assets.retiring import (
@@ -35,6 +36,7 @@ from nsn_pipeline.orchestration.plan_report import (
     agree_check,
     compares,
 )
+from nsn_pipeline.orchestration.planning import approved_changes
 from nsn_pipeline.orchestration.reporting import (
     TABLE_ROWS,
     CheckFigures,
@@ -85,6 +87,8 @@ def servicenow_assets(
     """One load per record type of the profile."""
     return [_load(daily, profile, names) for names in CONFORMED.values()]
 
+
+Day = tuple[str | None, pd.DataFrame, pd.DataFrame | None]  # accepted headers and lines
 
 # A row that vanished from ServiceNow between the gate and the load is left for the next run.
 _STATUS = {
@@ -178,6 +182,8 @@ def _load(
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
         with systems.opened_to_write(context) as connections:
+            home = connections.settings.project.home
+            connections.loader.limit_to(approved_changes(context.run, home))
             retiring = None
             if not names.unpartitioned:
                 retiring = Retiring(connections, target, names, allowed=allowed(context))
@@ -216,17 +222,9 @@ def _load_days(
 ) -> _Tally:
     tally = _Tally()
     resolver = connections.resolver()
-    for group in _groups(connections, names, days):
+    for group, result in loaded_groups(connections, target, names, days, resolver=resolver):
         headers = pd.concat([headers for _, headers, _ in group])
-        # A vendor or a billed order may come with several days of the group: it is one record, as
-        # it was read last, and its lines are those of the same read.
-        once = headers.drop_duplicates("_key", keep="last")
-        lines = None
-        if names.has_lines:
-            lines = pd.concat([part for _, _, part in group if part is not None])
-            lines = _of_same_day(lines, once)
-        result = load_documents(connections.loader, target, once, lines, resolver=resolver)
-        day_of = _day_of(headers)
+        day_of = days_of_documents(headers)
         waiting = retiring.waiting(result, day_of) if retiring else set[str]()
         _count(tally, result, group)
         for day, _, _ in group:
@@ -240,6 +238,33 @@ def _load_days(
         if day not in tally.by_day:  # nothing to load: nothing of it can fail any more
             land_load_problems(connections, names, day, tally.failures[day])
     return tally
+
+
+def loaded_groups(
+    connections: Connections,
+    target: Target,
+    names: Conformed,
+    days: Sequence[str | None],
+    *,
+    resolver: Resolver,
+    plan_only: bool = False,
+) -> Iterator[tuple[list[Day], DocumentResult]]:
+    """Load (or plan) days in groups; gives each group with what became of it."""
+    for group in _groups(connections, names, days):
+        headers = pd.concat([headers for _, headers, _ in group])
+        # A vendor or a billed order may come with several days of the group: it is one record, as
+        # it was read last, and its lines are those of the same read.
+        once = headers.drop_duplicates("_key", keep="last")
+        lines = None
+        if names.has_lines:
+            lines = pd.concat([part for _, _, part in group if part is not None])
+            lines = _of_same_day(lines, once)
+        yield (
+            group,
+            load_documents(
+                connections.loader, target, once, lines, resolver=resolver, plan_only=plan_only
+            ),
+        )
 
 
 def _retire(
@@ -296,13 +321,10 @@ def _of_same_day(lines: pd.DataFrame, headers: pd.DataFrame) -> pd.DataFrame:
     return lines.iloc[keep]
 
 
-_Day = tuple[str | None, pd.DataFrame, pd.DataFrame | None]
-
-
 def _groups(
     connections: Connections, names: Conformed, days: Sequence[str | None]
-) -> Iterator[list[_Day]]:
-    group: list[_Day] = []
+) -> Iterator[list[Day]]:
+    group: list[Day] = []
     held = 0
     for day in days:
         headers, lines = conformed.read_accepted(
@@ -319,7 +341,7 @@ def _groups(
         yield group
 
 
-def _count(tally: _Tally, result: DocumentResult, group: Sequence[_Day]) -> None:
+def _count(tally: _Tally, result: DocumentResult, group: Sequence[Day]) -> None:
     rows = {row.document_id: row for row in result.documents}
     for table_result, of_lines in zip(result.tables, (False, True), strict=False):
         counts = {k: v for k, v in table_result.counts().items() if v}
@@ -442,7 +464,7 @@ def _description(target: Target, asset_key: dg.AssetKey) -> str:
     return f"ServiceNow `{part.table}`, found by `{part.external_key}`: {kept}."
 
 
-def _day_of(headers: pd.DataFrame) -> dict[str, str | None]:
+def days_of_documents(headers: pd.DataFrame) -> dict[str, str | None]:
     """The partition of each document; of several, the last."""
     rows = records_of(headers, ("_document_id", "_day"))
     return {row["_document_id"]: row["_day"] for row in rows}

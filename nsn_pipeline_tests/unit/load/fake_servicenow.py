@@ -53,6 +53,8 @@ class FakeServiceNow:
         self.dictionary = dictionary
         self.converted: dict[str, Decimal] = {}  # money columns and the rate a read applies
         self.defaults: dict[str, str] = {}
+        self.read_only: set[str] = set()  # shown, and never written by us
+        self.computed: dict[str, Callable[[dict[str, str]], str]] = {}  # by a rule, on each write
         self.hidden: set[str] = set()  # sys_ids that may be read and not deleted
         self.reference_columns: set[str] = set()
         self.capacity: int | None = None  # items served per batch
@@ -147,10 +149,11 @@ class FakeServiceNow:
             row, status = rows[rest[0]], 200
             row["sys_mod_count"] = str(int(row.get("sys_mod_count", "0")) + 1)
         self.writes.append((item.method, table, dict(sent)))
-        dropped = self.unknown_columns | (
-            {n for n in sent if not sent[n]} if status == 201 else set()
-        )
+        dropped = self.unknown_columns | self.read_only | set(self.computed)
+        if status == 201:
+            dropped |= {name for name in sent if not sent[name]}
         row.update({name: text for name, text in sent.items() if name not in dropped})
+        row.update({name: rule(row) for name, rule in self.computed.items()})
         return status, {"result": self._shown(row, fields)}
 
     def _delete(self, table: str, sys_id: str) -> tuple[int, Body | None]:

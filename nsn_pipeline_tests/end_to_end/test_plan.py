@@ -1,0 +1,186 @@
+"""Planning changes nothing; a saved plan is carried out exactly, or not at all."""
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from rich.console import Console
+
+from nsn_pipeline.commands.plan import PlanResult, apply_plan, load_plan, run_plan, save_plan
+from nsn_pipeline.commands.plan_text import print_plan
+from nsn_pipeline.commands.sync import SyncRequest
+from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day
+from nsn_pipeline.orchestration.jobs import unread_days
+from nsn_pipeline.orchestration.planning import PLAN_KEY
+from nsn_pipeline.profiles.loader import load_profile
+from nsn_pipeline.settings import load_project_settings
+from nsn_pipeline.state.job_state import DocumentState, Status
+from nsn_pipeline_tests.end_to_end.test_sync import written
+from nsn_pipeline_tests.support.company import WEEK, Company
+
+pytestmark = pytest.mark.slow
+
+DAY, LATER = "2026-03-04", "2026-03-05"
+REQUEST = SyncRequest(date.fromisoformat(LATER), date.fromisoformat(LATER))
+QUIET = Console(file=io.StringIO(), width=80)
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The company after its first sync, and a bill that was edited in NetSuite since."""
+
+    company: Company
+    instance: dg.DagsterInstance
+    bill: str
+
+    def change_memo(self, memo: str) -> None:
+        with self.company.netsuite_store() as store:
+            stamp = f"{LATER}T15:00:00Z"
+            store.update_row("transaction", self.bill, {"memo": memo, "lastmodifieddate": stamp})
+
+    def states(self) -> list[DocumentState]:
+        with self.company.connected() as connections:
+            state = connections.job_state
+            return [one for day in WEEK for kind in ("vendor_bill", "purchase_order", "vendor",
+                    "gl_posting") for one in state.in_partition(day, kind)]  # fmt: skip
+
+
+@pytest.fixture
+def edited(synced: Company, tmp_path: Path, monkeypatch) -> Iterator[Edited]:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    # It is built for the settings of the moment, once for each process.
+    monkeypatch.delitem(sys.modules, "nsn_pipeline.definitions", raising=False)
+    with synced.connected() as connections:
+        states = connections.job_state.in_partition(DAY, "vendor_bill")
+    bill = min(state.document_id for state in states if state.status == Status.LOADED)
+    with dg.DagsterInstance.get() as instance:
+        found = Edited(synced, instance, bill)
+        found.change_memo("Corrected")
+        yield found
+    monkeypatch.delitem(sys.modules, "nsn_pipeline.definitions", raising=False)
+
+
+def printed(result: PlanResult) -> str:
+    file = io.StringIO()
+    print_plan(Console(file=file, width=80), result, fields=20, rejections=5)
+    return file.getvalue()
+
+
+def test_a_plan_shows_what_a_sync_would_change_and_changes_nothing(edited: Edited) -> None:
+    company = edited.company
+    before = edited.states()
+    invoice = written(company.home, "sn_apo_invoice")[edited.bill]
+    trail = {p: p.stat().st_size for p in (company.home / "audit").rglob("*") if p.is_file()}
+
+    result = run_plan(QUIET, REQUEST)
+
+    assert result.summary.errors == []
+    (one,) = result.plan.changes
+    assert (one.table, one.change.kind, one.change.key) == ("sn_apo_invoice", "update", edited.bill)
+    assert one.change.values == {"short_description": "Corrected"}
+    assert one.change.before == {"short_description": invoice.get("short_description", "")}
+    assert result.plan.fields() == {"sn_apo_invoice.short_description": 1}
+    assert result.plan.counts["sn_apo_invoice"]["update"] == 1
+    assert result.plan.counts["sn_apo_invoice"]["unchanged"] > 0
+    text = printed(result)
+    assert f"update sn_apo_invoice {edited.bill}" in text
+    assert "-> Corrected" in text
+    assert max(map(len, text.splitlines())) <= 80
+    json.dumps(result.to_json())
+    # neither system, nor job state, nor the audit trail, nor the days that count as read
+    assert company.writes == []
+    assert written(company.home, "sn_apo_invoice")[edited.bill] == invoice
+    assert edited.states() == before
+    assert {
+        p: p.stat().st_size for p in (company.home / "audit").rglob("*") if p.is_file()
+    } == trail
+    keys = loaded_by_day(load_profile("seed"))
+    for key in keys:
+        assert edited.instance.get_materialized_partitions(key) == set()
+    project = load_project_settings()
+    assert unread_days(edited.instance, project, datetime(2026, 3, 9, 12, tzinfo=UTC), keys) == []
+    # and it is there to see in the UI
+    assert edited.instance.get_materialized_partitions(PLAN_KEY) == {LATER}
+    (record,) = edited.instance.fetch_materializations(PLAN_KEY, limit=5).records
+    metadata = record.asset_materialization.metadata
+    assert metadata["update"].value == 1
+    (row,) = metadata["changes"].value.records
+    assert row.data == {
+        "table": "sn_apo_invoice",
+        "key": edited.bill,
+        "column": "short_description",
+        "old": one.change.before["short_description"],
+        "new": "Corrected",
+    }
+
+
+def test_a_saved_plan_is_carried_out_exactly(edited: Edited, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan = run_plan(QUIET, REQUEST).plan
+    save_plan(plan, path)
+    sys_id = plan.changes[0].change.sys_id
+
+    summary = apply_plan(QUIET, path)
+
+    assert summary.errors == []
+    assert edited.company.writes == [f"PATCH /api/now/table/sn_apo_invoice/{sys_id}"]
+    assert "1 of 1 planned changes carried out" in summary.notes
+    with pytest.raises(ConfigurationError, match="nothing to update any more"):
+        apply_plan(QUIET, path)
+
+
+def netsuite_moves(edited: Edited, _path: Path) -> None:
+    edited.change_memo("Corrected again")
+
+
+def servicenow_moves(edited: Edited, _path: Path) -> None:
+    sys_id = written(edited.company.home, "sn_apo_invoice")[edited.bill]["sys_id"]
+    edited.company.edit_in_servicenow("sn_apo_invoice", sys_id, {"short_description": "By hand"})
+
+
+def the_mapping_changes(edited: Edited, _path: Path) -> None:
+    edited.company.override("gl_accounts", "9999", "8000")
+
+
+def somebody_edits_the_file(_edited: Edited, path: Path) -> None:
+    path.write_text(path.read_text(encoding="utf-8").replace("Corrected", "Approved"))
+
+
+def made_for(**scope: str) -> Callable[[Edited, Path], None]:
+    def rewrite(_edited: Edited, path: Path) -> None:
+        plan = load_plan(path)
+        save_plan(replace(plan, scope=replace(plan.scope, **scope)), path)
+
+    return rewrite
+
+
+MOVES = {  # those that need no look at either system come first
+    "mapping": (the_mapping_changes, "overrides in mappings/ changed"),
+    "file": (somebody_edits_the_file, "was changed after it was saved"),
+    "account": (made_for(account="7654321"), "was made for NetSuite account 7654321"),
+    "instance": (made_for(instance="acmedev"), "was made for ServiceNow instance acmedev"),
+    "profile": (made_for(profile="s2p"), "was made with profile s2p"),
+    "servicenow": (servicenow_moves, "now 'By hand' -> 'Corrected'"),
+    "netsuite": (netsuite_moves, "-> 'Corrected', now .* -> 'Corrected again'"),
+}
+
+
+def test_a_plan_is_refused_when_the_world_has_moved(edited: Edited, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    save_plan(run_plan(QUIET, REQUEST).plan, path)
+    saved = path.read_bytes()
+    for name, (move, words) in MOVES.items():
+        path.write_bytes(saved)
+        move(edited, path)
+        edited.company.writes.clear()
+        with pytest.raises(ConfigurationError, match=words):
+            apply_plan(QUIET, path)
+        assert edited.company.writes == [], name
+        (edited.company.home / "mappings" / "gl_accounts.csv").unlink(missing_ok=True)

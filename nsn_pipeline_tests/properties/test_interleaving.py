@@ -1,0 +1,149 @@
+"""Edits on both sides, removed lines and syncs in any order end in the state NetSuite has."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nsn_pipeline.load.compare import received
+from nsn_pipeline.load.documents import load_documents
+from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.profiles.model import Retirement, Target
+from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
+from nsn_pipeline_tests.unit.load.make import column, frame, loader
+
+LINES = Target(
+    record_type="order_line",
+    table="u_line",
+    external_key="u_netsuite_id",
+    key_from="{document_id}-{line_id}",
+    parent_column="parent",
+    columns=(
+        column("parent", "reference(parent)", required=True),
+        column("amount", "decimal(2)"),
+        column("note", owner="servicenow"),
+    ),
+    retire=Retirement("delete"),
+)
+TARGET = Target(
+    record_type="order",
+    table="u_order",
+    external_key="u_netsuite_id",
+    key_from="{internal_id}",
+    columns=(column("memo"), column("note", owner="servicenow")),
+    lines=LINES,
+)
+OWNED = {"u_order": ("memo",), "u_line": ("amount",)}
+
+documents = st.sampled_from(["7", "70"])
+line_ids = st.sampled_from(["1", "2", "11"])
+words = st.sampled_from(["", "a", "b", "c"])
+amounts = st.sampled_from(["0.00", "1.5", "17.50"])
+steps = st.one_of(
+    st.tuples(st.just("edit"), documents, words),
+    st.tuples(st.just("line"), documents, line_ids, amounts),
+    st.tuples(st.just("remove line"), documents, line_ids),
+    st.tuples(st.just("user"), st.sampled_from(["memo", "amount", "note"]), words | amounts),
+    st.tuples(st.just("user deletes"), st.sampled_from(["u_order", "u_line"])),
+    st.tuples(st.just("sync")),
+    st.tuples(st.just("interrupted sync"), st.sampled_from(["lost", "timed_out", "unserviced"])),
+)
+
+
+class World:
+    """NetSuite as dictionaries, ServiceNow as a fake that behaves."""
+
+    def __init__(self) -> None:
+        self.memos: dict[str, str] = {}
+        self.lines: dict[str, dict[str, str]] = {}
+        self.fake = FakeServiceNow()
+
+    def do(self, step: tuple[str, ...]) -> None:
+        match step:
+            case ("edit", document, memo):
+                self.memos[document] = memo
+            case ("line", document, line_id, amount):
+                self.memos.setdefault(document, "")
+                self.lines[f"{document}-{line_id}"] = {
+                    "parent": f"ref:parent:{document}",
+                    "amount": amount,
+                    "note": "first",
+                }
+            case ("remove line", document, line_id):
+                self.lines.pop(f"{document}-{line_id}", None)
+            case ("user", name, value):
+                self._edit(name, value)
+            case ("user deletes", table):
+                for sys_id in sorted(self.fake.tables[table])[:1]:
+                    del self.fake.tables[table][sys_id]
+            case ("interrupted sync", mishap):
+                self.fake.mishaps.extend([mishap, "ok", mishap])
+                self.sync()
+                self.fake.mishaps.clear()
+            case _:
+                self.sync()
+
+    def _edit(self, name: str, value: str) -> None:
+        for table in self.fake.tables.values():
+            for row in table.values():
+                if name in row:
+                    row[name] = value
+
+    def sync(self) -> None:
+        headers = {key: {"memo": memo, "note": "first"} for key, memo in self.memos.items()}
+        with loader(self.fake) as writer:
+            resolver = Resolver(self.fake, {"order": TARGET})
+            result = load_documents(
+                writer, TARGET, frame(TARGET, headers), frame(LINES, self.lines), resolver=resolver
+            )
+            assert {row.status for row in result.documents} <= {"loaded"}
+            owners = {row.sys_id: row.document_id for row in result.documents}
+            found = writer.find("u_line", "parent", list(owners), ("u_netsuite_id", "parent"))
+            gone = {
+                key: owners[owner]
+                for owner, rows in found.items()
+                for key in (received(row.get("u_netsuite_id")) for row in rows)
+                if key not in self.lines
+            }
+            retired = writer.retire(LINES, gone)
+            assert {record.status for record in retired.records.values()} <= {"retired"}
+
+    def stored(self, table: str) -> dict[str, dict[str, str]]:
+        """One row per key, or an error."""
+        return {key: row for key, (row,) in self.fake.by_key(table).items()}
+
+
+@settings(max_examples=150, deadline=None)  # threads on a busy machine
+@given(history=st.lists(steps, max_size=14))
+def test_any_interleaving_ends_in_the_state_netsuite_has(history) -> None:
+    world = World()
+    for step in history:
+        world.do(step)
+    notes = {
+        (table, row["sys_id"]): row.get("note", "")
+        for table in OWNED
+        for row in world.fake.tables[table].values()
+    }
+    world.sync()
+    orders, lines = world.stored("u_order"), world.stored("u_line")
+    assert {key: row.get("memo", "") for key, row in orders.items()} == world.memos
+    assert {k: float(r["amount"]) for k, r in lines.items()} == {
+        k: float(line["amount"]) for k, line in world.lines.items()
+    }
+    for key, row in lines.items():
+        assert row["parent"] == orders[key.partition("-")[0]]["sys_id"]
+    for table in OWNED:  # whatever a user wrote in a column of ServiceNow's is still there
+        for row in world.fake.tables[table].values():
+            kept = notes.get((table, row["sys_id"]))
+            assert kept is None or row.get("note", "") == kept
+    writes = len(world.fake.writes)
+    world.sync()
+    assert len(world.fake.writes) == writes
+
+
+def test_a_line_added_again_under_its_old_number_is_a_new_line() -> None:
+    world = World()
+    for step in (("line", "7", "1", "1.5"), ("sync",), ("remove line", "7", "1"), ("sync",)):
+        world.do(step)
+    assert world.stored("u_line") == {}
+    world.do(("line", "7", "1", "17.50"))
+    world.sync()
+    assert world.stored("u_line")["7-1"]["amount"] == "17.50"

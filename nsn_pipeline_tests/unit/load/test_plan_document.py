@@ -1,0 +1,184 @@
+"""A plan as data: what is saved is what is read, and nothing else is taken for it."""
+
+import json
+
+import pytest
+
+from nsn_pipeline.conform.reasons import Reason
+from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.load.plan import Change
+from nsn_pipeline.load.plan_document import (
+    FORMAT,
+    Approved,
+    Failing,
+    PlanDocument,
+    PlannedChange,
+    Scope,
+    moved,
+    read_plan,
+)
+from nsn_pipeline.load.sys_id import deterministic_sys_id
+from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
+from nsn_pipeline_tests.unit.load.make import VENDOR, load, loader, resolver, vendors
+
+TABLE = "core_company"
+UPDATE = Change("update", "1", "1", "a" * 32, {"name": "New"}, {"name": "Old"})
+CREATE = Change("create", "2", "2", "b" * 32, {"name": "N°2", "u_netsuite_id": "2"}, {})
+DELETE = Change("retire", "3-1", "3", "c" * 32, {}, {"name": "Gone"})
+
+
+def planned(*changes: Change) -> list[PlannedChange]:
+    return [PlannedChange("vendor", TABLE, change) for change in changes]
+
+
+def document(*changes: Change) -> PlanDocument:
+    return PlanDocument(
+        Scope("1234567_SB1", "dev1", "seed", "abc", "2026-03-02", "2026-03-08", ("vendor",)),
+        made_at="2026-03-09T08:00:00+00:00",
+        runs=["r1"],
+        counts={TABLE: {"update": 1, "unchanged": 7}},
+        changes=planned(*changes),
+        failing=[Failing("vendor", "9", ("KEY_CONFLICT",), "Set it back.")],
+        differs={"proc_po.total_cost": 2},
+    )
+
+
+@pytest.mark.parametrize("changes", [(), (UPDATE,), (UPDATE, CREATE, DELETE)])
+def test_what_is_saved_is_what_is_read(changes: tuple[Change, ...]) -> None:
+    saved = document(*changes)
+    assert read_plan(saved.text(), "p.json") == saved
+
+
+def test_saved_plan_is_json_with_a_change_a_line_and_the_version_of_its_format() -> None:
+    text = document(UPDATE, CREATE, DELETE).text().decode()
+    data = json.loads(text)
+    assert data["format"] == FORMAT == "nsn-plan/1"
+    assert [one["kind"] for one in data["changes"]] == ["update", "create", "retire"]
+    assert sum(line.lstrip().startswith('{"record_type"') for line in text.splitlines()) == 3
+    assert data["fields"] == {f"{TABLE}.name": 1}  # new and deleted records change no column
+
+
+def edited(**changes: object) -> bytes:
+    return json.dumps(json.loads(document(UPDATE).text()) | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"{", "is not a plan"),
+        (b"[]", "is not a plan this version reads"),
+        (edited(format="nsn-plan/2"), "nsn-plan/2"),
+        (edited(changes=[]), "was changed after it was saved"),
+        (edited(digest="0" * 32), "was changed after it was saved"),
+    ],
+    ids=["cut off", "other JSON", "later version", "edited", "other digest"],
+)
+def test_anything_else_is_refused(text: bytes, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read_plan(text, "p.json")
+
+
+def test_layout_of_the_file_is_not_the_plan() -> None:
+    again = json.dumps(json.loads(document(UPDATE, CREATE).text()), indent=3, sort_keys=True)
+    assert read_plan(again.encode(), "p.json") == document(UPDATE, CREATE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ((UPDATE,), (), "there is nothing to update any more"),
+        ((), (CREATE,), "create was not planned"),
+        (
+            (UPDATE,),
+            (UPDATE._replace(values={"name": "Newer"}),),
+            "name: planned 'Old' -> 'New', now 'Old' -> 'Newer'",
+        ),
+        (
+            (UPDATE,),
+            (UPDATE._replace(before={"name": "Edited"}),),
+            "name: planned 'Old' -> 'New', now 'Edited' -> 'New'",
+        ),
+        (
+            (CREATE,),
+            (CREATE._replace(kind="update", sys_id="d" * 32),),
+            f"planned was create of {'b' * 32}, now it would be update of {'d' * 32}",
+        ),
+    ],
+    ids=["gone", "new", "NetSuite moved", "ServiceNow moved", "another record"],
+)
+def test_what_moved_is_said(
+    before: tuple[Change, ...], after: tuple[Change, ...], words: str
+) -> None:
+    (one,) = moved(planned(*before), planned(*after))
+    assert words in "; ".join(one.lines())
+
+
+def test_the_same_plan_in_another_order_has_not_moved() -> None:
+    assert moved(planned(UPDATE, CREATE), planned(CREATE, UPDATE)) == []
+
+
+# -- the load step holds to the plan, too ----------------------------------------------------------
+
+
+def bound(fake: FakeServiceNow, rows, *changes: Change):
+    with loader(fake) as writer:
+        writer.limit_to(Approved(planned(*changes)))
+        return writer.load(VENDOR, rows, resolver=resolver(fake))
+
+
+def plan_of(fake: FakeServiceNow, rows) -> list[Change]:
+    return load(fake, rows, plan_only=True).plan.changes
+
+
+def test_agreed_changes_are_carried_out_and_no_others() -> None:
+    fake = FakeServiceNow()
+    rows = vendors(v1="Acme", v2="Bolt")
+    agreed = [change for change in plan_of(fake, rows) if change.key == "v1"]
+    result = bound(fake, rows, *agreed)
+    assert {k: r.status for k, r in result.records.items()} == {"v1": "created", "v2": "failed"}
+    (problem,) = result.records["v2"].problems
+    assert problem.reason is Reason.NOT_IN_PLAN
+    assert list(fake.by_key(TABLE)) == ["v1"]
+
+
+def test_record_that_was_edited_after_the_check_is_left_alone() -> None:
+    fake = FakeServiceNow()
+    load(fake, vendors(v1="Acme"))
+    rows = vendors(v1="Acme Ltd")
+    agreed = plan_of(fake, rows)
+    sys_id = deterministic_sys_id("dev1", TABLE, "v1")
+    fake.tables[TABLE][sys_id]["name"] = "Edited by a person"
+    fake.writes.clear()
+    result = bound(fake, rows, *agreed)
+    assert result.records["v1"].problems[0].reason is Reason.NOT_IN_PLAN
+    assert (fake.writes, fake.tables[TABLE][sys_id]["name"]) == ([], "Edited by a person")
+
+
+def test_record_that_somebody_made_meanwhile_is_not_overwritten() -> None:
+    fake = FakeServiceNow()
+    rows = vendors(v1="Acme")
+    agreed = plan_of(fake, rows)
+    sys_id = deterministic_sys_id("dev1", TABLE, "v1")
+    theirs = {"sys_id": sys_id, "u_netsuite_id": "v1", "name": "Theirs", "u_active": "true"}
+    kept = [theirs]
+    fake.before_batch = lambda: fake.seed(TABLE, [kept.pop()] if kept else [])
+    result = bound(fake, rows, *agreed)
+    assert result.records["v1"].problems[0].reason is Reason.NOT_IN_PLAN
+    assert fake.tables[TABLE][sys_id]["name"] == "Theirs"
+
+
+@pytest.mark.parametrize("mishap", ["lost", "timed_out", "forgotten"])
+def test_agreed_change_is_completed_after_an_answer_that_proved_nothing(mishap: str) -> None:
+    fake = FakeServiceNow(mishaps=[mishap])
+    rows = vendors(v1="Acme")
+    result = bound(fake, rows, *plan_of(fake, rows))
+    assert result.records["v1"].status == "created"
+    assert fake.by_key(TABLE)["v1"][0]["name"] == "Acme"
+
+
+def test_default_that_filled_an_empty_column_is_cleared_as_part_of_the_agreed_change() -> None:
+    fake = FakeServiceNow()
+    fake.defaults = {"phone": "000"}
+    rows = vendors(v1="Acme")
+    assert bound(fake, rows, *plan_of(fake, rows)).records["v1"].status == "created"
+    assert fake.by_key(TABLE)["v1"][0]["phone"] == ""
