@@ -6,6 +6,7 @@ import click
 
 from nsn_pipeline.cli.audit import audit
 from nsn_pipeline.cli.credentials import credentials
+from nsn_pipeline.cli.mapping import mapping
 from nsn_pipeline.cli.planning import plan
 from nsn_pipeline.cli.rejections import rejections
 from nsn_pipeline.cli.replay import replay
@@ -19,7 +20,9 @@ def main() -> None:
     """Keep ServiceNow's procurement and accounts-payable records in step with NetSuite."""
 
 
-for one in (sync, plan, rejections, replay, audit, demo, dev, sandbox, doctor, credentials):
+for one in (
+    sync, plan, rejections, mapping, replay, audit, demo, dev, sandbox, doctor, credentials,
+):  # fmt: skip
     main.add_command(one)
 
 

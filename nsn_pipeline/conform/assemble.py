@@ -57,6 +57,7 @@ def assemble(
     *,
     skipped: Mask | None = None,
     cut: Mapping[str, int],
+    usage: pd.DataFrame | None = None,
 ) -> Outcome:
     """`headers` and `lines` hold accepted rows only."""
     rejected = findings.rejected(documents.count)
@@ -71,6 +72,7 @@ def assemble(
         problems=_problems(documents, findings),
         documents=frame_of({name: columns[name] for name in DOCUMENT_COLUMNS}),
         cut=dict(cut),
+        usage=usage,
     )
 
 

@@ -61,8 +61,9 @@ class ReferenceRow:
     valid_from: date | None
     valid_to: date | None
 
-    def usable(self, day: date | None) -> bool:
-        return self.active and _holds(self.valid_from, self.valid_to, day)
+    def holds(self, day: date | None) -> bool:
+        """Whether the row is valid on this day, active or not."""
+        return _holds(self.valid_from, self.valid_to, day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ class Override:
     servicenow_code: str
     valid_from: date | None
     valid_to: date | None
+    line: int = 0  # of the file, for messages
+
+    @property
+    def subject(self) -> str:
+        """What the line maps, as its file names it: `7160`, or `id 642`."""
+        return f"id {self.netsuite_id}" if self.netsuite_id else self.netsuite_code or ""
 
     def applies(self, day: date | None) -> bool:
         """A dated override needs a dated document."""
@@ -187,7 +194,7 @@ class Crosswalk:
         )
         return table.take(number).set_axis(ids.index)
 
-    def reason(self, what: Literal["MISSING", "INACTIVE", "AMBIGUOUS"]) -> Reason:
+    def reason(self, what: Literal["MISSING", "INACTIVE", "EXPIRED", "AMBIGUOUS"]) -> Reason:
         return Reason[f"{what}_{self.kind.upper()}"]
 
     def reference(self, internal_id: str) -> str:
@@ -237,6 +244,15 @@ class Crosswalk:
         """Overrides whose ServiceNow code does not exist there."""
         return [o for o in self.overrides if o.servicenow_code not in self.rows]
 
+    def subjectless(self) -> list[Override]:
+        """Overrides of something NetSuite does not show: no document can need them."""
+        known = set(self.codes.values())
+        return [
+            o
+            for o in self.overrides
+            if (o.netsuite_id not in self.codes if o.netsuite_id else o.netsuite_code not in known)
+        ]
+
     def _ids_of(self, code: str) -> list[str]:
         return [internal_id for internal_id, own in self.codes.items() if own == code]
 
@@ -256,11 +272,12 @@ class Crosswalk:
 
     def _find(self, code: str | None, target: str, day: date | None, method: Method) -> Resolution:
         rows = self.rows.get(target, ())
-        usable = [row for row in rows if row.usable(day)]
+        active = [row for row in rows if row.active]
+        usable = [row for row in active if row.holds(day)]
         if len(usable) == 1:
             return Resolution(code, target, usable[0].sys_id, None, method)
-        what = "AMBIGUOUS" if usable else "INACTIVE" if rows else "MISSING"
-        return Resolution(code, target, None, self.reason(what), method)
+        what = "EXPIRED" if active else "INACTIVE" if rows else "MISSING"
+        return Resolution(code, target, None, self.reason("AMBIGUOUS" if usable else what), method)
 
 
 def _holds(valid_from: date | None, valid_to: date | None, day: date | None) -> bool:
@@ -308,8 +325,12 @@ def _reference_rows(reference: pd.DataFrame) -> Iterable[ReferenceRow]:
 
 
 def _overrides(frame: pd.DataFrame) -> Iterable[Override]:
+    """The frame's index holds the lines of the file."""
     columns = [_texts(frame, name) for name in OVERRIDE_COLUMNS[:6]]
-    for internal_id, code, subsidiary, target, start, end in zip(*columns, strict=True):
+    lines: list[int] = list(frame.index)
+    for line, internal_id, code, subsidiary, target, start, end in zip(
+        lines, *columns, strict=True
+    ):
         yield Override(
             internal_id or None,
             code or None,
@@ -317,6 +338,7 @@ def _overrides(frame: pd.DataFrame) -> Iterable[Override]:
             target or "",
             _day(start),
             _day(end),
+            line,
         )
 
 

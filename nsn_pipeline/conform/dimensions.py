@@ -7,6 +7,7 @@ that rows read are still accepted + rejected.
 """
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from nsn_pipeline.conform import remedies
@@ -21,6 +22,7 @@ from nsn_pipeline.conform.outcome import Context, Documents, Outcome
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.conform.rows import Rows, flags
 from nsn_pipeline.conform.values import present, true_where
+from nsn_pipeline.frames import records_of
 from nsn_pipeline.profiles.model import Profile, Target
 from nsn_pipeline.records.arrow import pc
 from nsn_pipeline.records.spec import MONEY_TYPE
@@ -109,6 +111,18 @@ def _absent(rows: Rows, crosswalk: Crosswalk, *, create: bool) -> tuple[np.ndarr
     for row in np.flatnonzero(absent & ~needless).tolist():
         needless[row] = _is_overridden(crosswalk, rows["internal_id"][row].as_py())
     return absent, needless
+
+
+def needless_ids(dimension: pd.DataFrame) -> set[str]:
+    """Rows nobody can need in ServiceNow: inactive, summary, non-posting and statistical ones."""
+    columns = [name for name in ("is_inactive", "is_summary") if name in dimension.columns]
+    types = "type" if "type" in dimension.columns else None
+    rows = records_of(dimension, ["internal_id", *columns, *([types] if types else [])])
+    return {
+        row["internal_id"]
+        for row in rows
+        if any(row[name] for name in columns) or (types and row[types] in NOT_COST)
+    }
 
 
 def _is_overridden(crosswalk: Crosswalk, internal_id: str | None) -> bool:

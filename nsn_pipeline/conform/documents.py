@@ -18,6 +18,7 @@ from nsn_pipeline.conform.mapper import Mapper, all_columns, cut_counts, receive
 from nsn_pipeline.conform.outcome import Context, Documents, Outcome
 from nsn_pipeline.conform.reasons import Problem, Reason
 from nsn_pipeline.conform.rows import Rows, flags, joined
+from nsn_pipeline.conform.usage import usage_of
 from nsn_pipeline.conform.values import true_where
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.profiles.model import Profile, Target
@@ -79,6 +80,7 @@ def conform_documents(
         frame_of({**columns, **header_meta}, accepted),
         frame_of({**line_values, **line_meta}, of_accepted),
         cut=cut_counts(of_headers, accepted) | cut_counts(of_lines, of_accepted),
+        usage=usage_of(lines, headers.spread("internal_id", lines.doc), lines["amount"]),
     )
 
 

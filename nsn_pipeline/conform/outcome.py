@@ -94,7 +94,8 @@ class Outcome:
     `read`, `accepted` and `rejected` count documents (postings: transactions) and always add up.
     `skipped` is the part of `accepted` for which there is nothing to write. `documents` has one row
     per document read, `status` being accepted, rejected or skipped. `cut` counts texts shortened
-    where the profile allows it, by target column.
+    where the profile allows it, by target column. `usage` says which accounts and departments the
+    documents use (`conform.usage`); None for types that use none.
     """
 
     record_type: str
@@ -103,6 +104,7 @@ class Outcome:
     problems: pd.DataFrame
     documents: pd.DataFrame
     cut: Mapping[str, int] = field(default_factory=dict[str, int])
+    usage: pd.DataFrame | None = None
 
     @property
     def read(self) -> int:

@@ -20,6 +20,7 @@ from nsn_pipeline.conform.mapper import Mapper, all_columns, cut_counts, receive
 from nsn_pipeline.conform.outcome import Context, Documents, Outcome
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.conform.rows import Rows, flags
+from nsn_pipeline.conform.usage import usage_of
 from nsn_pipeline.conform.values import decimal_text, present, true_where
 from nsn_pipeline.profiles.model import Profile, Target
 from nsn_pipeline.records.arrow import pc
@@ -92,6 +93,7 @@ def conform_postings(
         None,
         skipped=amounts.counts(rows.doc, ledger.count) == 0,
         cut=cut_counts(mapper, kept),
+        usage=usage_of(rows, rows["document_id"], pc.abs(rows["amount"])),  # turnover
     )
 
 

@@ -11,6 +11,10 @@ MAPPING_FILES = {
     "gl_account": "mappings/gl_accounts.csv",
     "cost_center": "mappings/cost_centers.csv",
 }
+_STATES = {
+    "INACTIVE": ("inactive", "make it active"),
+    "EXPIRED": ("not valid", "extend its validity"),
+}
 NOUNS = {"gl_account": "account", "cost_center": "department"}
 
 
@@ -47,10 +51,12 @@ def unresolved(
             f"{table.table} in ServiceNow has more than one usable row with {table.code} "
             f"{found.code}: keep one active for {noun} {named}{where}."
         )
-    if what == "INACTIVE":
+    if what in _STATES:
+        state, cure = _STATES[what]
+        on = _on(day) if what == "EXPIRED" else ""
         return (
-            f"{noun.capitalize()} {named}{where} is inactive or expired in {table.table} in "
-            f"ServiceNow{_on(day)}: make it usable there, or map it to another code in {path}."
+            f"{noun.capitalize()} {named}{where} is {state}{on} in {table.table} in ServiceNow: "
+            f"{cure} there, or map it to another code in {path}."
         )
     return f"Add {noun} {named}{where} to {table.table} in ServiceNow, or map it in {path}."
 
@@ -89,7 +95,8 @@ def _override(subject: str, target: str, what: str, table: ReferenceTable, day: 
         return f"{subject} several codes at once: keep one line for each period."
     state, cure = {
         "AMBIGUOUS": ("has more than once", f"keep one {target} active there"),
-        "INACTIVE": (f"has as inactive or expired{_on(day)}", f"make {target} usable there"),
+        "INACTIVE": ("has as inactive", f"make {target} active there"),
+        "EXPIRED": (f"has as not valid{_on(day)}", f"extend the validity of {target} there"),
     }.get(what, ("does not have", f"add {target} there"))
     return (
         f"{subject} {target}, which {table.table} in ServiceNow {state}: {cure}, or correct the "

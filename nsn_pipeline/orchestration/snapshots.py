@@ -4,16 +4,19 @@ When the run materialised a snapshot asset, its landing file is used; otherwise 
 partitioned assets alone) it is read again, in memory. See docs/decisions/0002.
 """
 
+from datetime import datetime
 from functools import cache
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from nsn_pipeline.conform.crosswalk import Crosswalk, CrosswalkKind
-from nsn_pipeline.connections import Connections
+from nsn_pipeline.connections import OVERRIDE_FILES, Connections
 from nsn_pipeline.extract.references import read_references
-from nsn_pipeline.frames import records_of
+from nsn_pipeline.frames import records_of, values_of
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration.assets.netsuite import read_snapshot
+from nsn_pipeline.profiles.mappings import Fault, reference_faults, refuse
 
 REFERENCE_ASSETS = {"gl_account": "gl_accounts", "cost_center": "cost_centers"}
 DIMENSION_ASSETS = {"gl_account": "gl_accounts", "cost_center": "departments"}
@@ -27,6 +30,7 @@ class Snapshots:
         self.netsuite = cache(self._netsuite)
         self.reference = cache(self._reference)
         self.crosswalk = cache(self._crosswalk)
+        self.unchecked = cache(self._unchecked)
 
     def base_currency(self) -> str:
         """The one base currency of an account without subsidiaries; "" where there are several."""
@@ -55,8 +59,23 @@ class Snapshots:
         connections = self._connections
         return read_references(connections.servicenow, connections.profile.references[kind])
 
+    def faults(self, kind: CrosswalkKind) -> list[Fault]:
+        """What both systems say against a mapping file, by its lines."""
+        ids = {i for i in values_of(self.netsuite("subsidiaries"), "internal_id") if i}
+        table = self._connections.profile.references[kind].table
+        zone = ZoneInfo(self._connections.settings.project.timezone)
+        return reference_faults(self.unchecked(kind), ids, table, datetime.now(zone).date())
+
     def _crosswalk(self, kind: CrosswalkKind) -> Crosswalk:
-        """From NetSuite ids of a kind to ServiceNow codes and sys_ids."""
+        """From NetSuite ids of a kind to ServiceNow codes and sys_ids.
+
+        Raises ConfigurationError when its mapping file has faults: whatever step needs a crosswalk
+        stops before anything is judged by it, also in a run without the mapping assets.
+        """
+        refuse(OVERRIDE_FILES[kind], self.faults(kind))
+        return self.unchecked(kind)
+
+    def _unchecked(self, kind: CrosswalkKind) -> Crosswalk:
         code_column = (
             "number" if kind == "gl_account" else self._connections.profile.cost_center_code
         )

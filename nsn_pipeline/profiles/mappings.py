@@ -7,7 +7,7 @@ money on the wrong account.
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -17,13 +17,17 @@ from pandera.errors import SchemaErrors
 from pandera.pandas import DataFrameModel, Field, dataframe_check
 from pandera.typing import Series
 
-from nsn_pipeline.conform.crosswalk import OVERRIDE_COLUMNS
+from nsn_pipeline.conform.crosswalk import OVERRIDE_COLUMNS, Crosswalk
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.records.arrow import column_of
 from nsn_pipeline.records.dtypes import Text
 
 _DAY = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 _BEGINNING, _END = date.min, date.max
+SHOWN_OFFICES = 20
+
+Row = Mapping[str, str | None]
+Fault = tuple[int, str]  # line of the file, what is wrong with it
 
 
 class OverrideFile(DataFrameModel):
@@ -57,29 +61,53 @@ def load_overrides(path: Path) -> pd.DataFrame:
     The index of the frame is the line of the file each row ends on.
     """
     if not path.exists():
-        return _frame([])
+        return _frame([], [])
     rows, lines, faults = _read(path)
-    frame = _frame(rows)
+    frame = _frame(rows, lines)
     try:
         OverrideFile.validate(frame, lazy=True)
     except SchemaErrors as error:
-        faults.extend(_schema_faults(error, lines))
+        faults.extend(_schema_faults(error))
     faults.extend(_date_faults(rows, lines))
     faults.extend(_overlaps(rows, lines))
-    if faults:
-        ordered = dict.fromkeys(f"line {line}: {text}" for line, text in sorted(faults))
+    refuse(path.name, faults)
+    return frame
+
+
+def refuse(name: str, faults: Iterable[Fault]) -> None:
+    """Raises ConfigurationError with every fault and its line, if there is any."""
+    ordered = dict.fromkeys(f"line {line}: {text}" for line, text in sorted(faults))
+    if ordered:
         listed = "\n  ".join(ordered)
-        raise ConfigurationError(f"{path.name} has faults:\n  {listed}")
-    return frame.set_axis(pd.Index(lines, dtype="int64"), axis=0)
+        raise ConfigurationError(f"{name} has faults:\n  {listed}")
 
 
-Row = Mapping[str, str | None]
-Fault = tuple[int, str]
+def reference_faults(
+    crosswalk: Crosswalk, subsidiary_ids: Collection[str], table: str, today: date
+) -> list[Fault]:
+    """What only both systems can tell of a file: offices nobody knows, targets that do not exist.
+
+    A line whose period is over blocks nothing: the code it named may have been retired since.
+    """
+    known = ", ".join(sorted(subsidiary_ids, key=lambda one: (len(one), one))[:SHOWN_OFFICES])
+    offices = f"NetSuite has {known}" if known else "this account has none"
+    faults: list[Fault] = [
+        (o.line, f"subsidiary_id {o.subsidiary_id!r} is not a subsidiary in NetSuite ({offices})")
+        for o in crosswalk.overrides
+        if o.subsidiary_id and o.subsidiary_id not in subsidiary_ids
+    ]
+    faults += [
+        (o.line, f"servicenow_code {o.servicenow_code!r} is not in {table} in ServiceNow")
+        for o in crosswalk.dangling()
+        if o.valid_to is None or o.valid_to >= today
+    ]
+    return sorted(faults)
 
 
-def _frame(rows: Sequence[Row]) -> pd.DataFrame:
+def _frame(rows: Sequence[Row], lines: Sequence[int]) -> pd.DataFrame:
     dtype = pd.ArrowDtype(pa.string())
-    return pd.DataFrame(list(rows), columns=list(OVERRIDE_COLUMNS), dtype=dtype)
+    columns = list(OVERRIDE_COLUMNS)
+    return pd.DataFrame(list(rows), columns=columns, dtype=dtype, index=list(lines))
 
 
 def _read(path: Path) -> tuple[list[Row], list[int], list[Fault]]:
@@ -108,13 +136,13 @@ def _read(path: Path) -> tuple[list[Row], list[int], list[Fault]]:
     return rows, lines, faults
 
 
-def _schema_faults(error: SchemaErrors, lines: Sequence[int]) -> Iterator[Fault]:
+def _schema_faults(error: SchemaErrors) -> Iterator[Fault]:
     messages = {
         "str_matches": "is not a NetSuite internal id (digits)",
         "not_nullable": "is empty",
     }
     for case in error.failure_cases.drop_duplicates(["check", "index", "column"]).itertuples():
-        line = lines[int(case.index)]
+        line = int(case.index)
         check = str(case.check)
         if case.schema_context == "DataFrameSchema":
             yield line, check

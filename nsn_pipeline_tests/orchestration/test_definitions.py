@@ -20,7 +20,7 @@ from nsn_pipeline.settings import ProjectSettings
 
 ZONE = "America/New_York"
 ASSETS = """
-audit/rejections
+audit/coverage audit/rejections
 conformed/cost_centers conformed/gl_accounts conformed/gl_postings conformed/invoices
 conformed/purchase_orders conformed/suppliers
 mapping/cost_centers mapping/gl_accounts
@@ -47,8 +47,8 @@ CHECKS = {
     "conformed/invoices": {*DOCUMENT, "agrees_with_ledger"},
     "conformed/purchase_orders": set(DOCUMENT),
     "conformed/suppliers": set(GATE),
-    "mapping/cost_centers": {"all_mapped", "overrides_point_somewhere"},
-    "mapping/gl_accounts": {"all_mapped", "overrides_point_somewhere"},
+    "mapping/cost_centers": {"all_mapped", "file_holds", "overrides_point_somewhere"},
+    "mapping/gl_accounts": {"all_mapped", "file_holds", "overrides_point_somewhere"},
     "netsuite/deleted_records": {"deletions_seen"},
     "servicenow/cmn_cost_center": {"all_written", "links_complete"},
     "servicenow/core_company": {"all_written", "links_complete", "retired"},
@@ -60,7 +60,7 @@ CHECKS = {
     "servicenow_reference/gl_accounts": {"not_empty"},
 }
 UNPARTITIONED = {
-    "audit/rejections",
+    "audit/coverage", "audit/rejections",
     *(f"{group}/{name}" for group in ("conformed", "mapping", "servicenow_reference")
       for name in ("cost_centers", "gl_accounts")),
     "netsuite/currencies", "netsuite/departments", "netsuite/gl_accounts", "netsuite/subsidiaries",

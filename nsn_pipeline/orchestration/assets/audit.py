@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from nsn_pipeline.amounts import money_text
+from nsn_pipeline.audit.coverage import COVERAGE_COLUMNS, rows_of
 from nsn_pipeline.audit.rejections import (
     CSV_COLUMNS,
     Group,
@@ -23,15 +24,20 @@ from nsn_pipeline.audit.rejections import (
     rows,
     totals,
 )
+from nsn_pipeline.conform.crosswalk import CrosswalkKind
+from nsn_pipeline.orchestration.assets import conformed
+from nsn_pipeline.orchestration.assets.mapping import code_table, headline, office_table
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
+from nsn_pipeline.orchestration.mapping_view import USED_BY, mapping_view
 from nsn_pipeline.orchestration.open_rejections import OpenList, open_rejections
 from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, report_checks
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
-from nsn_pipeline.orchestration.snapshots import landed_decimals
+from nsn_pipeline.orchestration.snapshots import REFERENCE_ASSETS, Snapshots, landed_decimals
 from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.records.spec import MONEY_TYPE
 
 GROUP = "audit"
+COVERAGE = dg.AssetKey(["audit", "coverage"])
 REJECTIONS = dg.AssetKey(["audit", "rejections"])
 NONE_OPEN = "none_open"
 # Documents whose amounts are money to be paid; a posting repeats a bill's amount in the ledger.
@@ -40,13 +46,70 @@ _TYPES = {
     "amount": MONEY_TYPE,
     "failing_since": pa.timestamp("us", tz="UTC"),
     "age_days": pa.int64(),
+    "documents": pa.int64(),
+    "lines": pa.int64(),
 }
 _SHOWN = ("what", "waiting", "at stake", "offices", "since", "days", "remedy")
 
 
 def audit_assets(profile: Profile) -> list[dg.AssetsDefinition]:
     """The last of the lineage."""
-    return [_rejections(profile)]
+    return [_coverage(), _rejections(profile)]
+
+
+def _coverage() -> dg.AssetsDefinition:
+    kinds: tuple[CrosswalkKind, ...] = ("gl_account", "cost_center")
+
+    @dg.asset(
+        key=COVERAGE,
+        deps=[
+            conformed.key(names.asset)
+            for names in conformed.CONFORMED.values()
+            if names.record_type in USED_BY
+        ],
+        group_name=GROUP,
+        kinds={"parquet"},
+        owners=OWNERS,
+        description=(
+            "How much of what the documents of all days use is mapped, by count and by amount per "
+            "office: GL accounts and cost centers as their crosswalks stand in this run. One row "
+            "per code, office, record type and currency."
+        ),
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                [
+                    dg.TableColumn(name, type=str(_TYPES.get(name, pa.string())))
+                    for name in COVERAGE_COLUMNS
+                ]
+            )
+        },
+    )
+    def coverage(
+        context: dg.AssetExecutionContext, systems: SystemsResource
+    ) -> dg.MaterializeResult[Any]:
+        told: dict[str, Any] = {}
+        listed: list[dict[str, Any]] = []
+        with systems.opened(context.run.run_id) as connections:
+            decimals = Snapshots(connections).decimals()
+            for kind in kinds:
+                view = mapping_view(connections, kind)
+                listed.extend(rows_of(view.uses))
+                name = REFERENCE_ASSETS[kind]
+                told |= {
+                    name: headline(view, decimals),
+                    f"{name}_unmapped": len(view.unmapped),
+                    f"{name}_coverage": office_table(view, decimals),
+                    f"{name}_unmapped_codes": code_table(view, decimals),
+                }
+            connections.landing.write_frame(
+                tuple(COVERAGE.path),
+                None,
+                _frame_of(COVERAGE_COLUMNS, listed),
+                tags={"run_id": context.run.run_id},
+            )
+        return dg.MaterializeResult(metadata={"dagster/row_count": len(listed), **told})
+
+    return coverage
 
 
 def _rejections(profile: Profile) -> dg.AssetsDefinition:
@@ -182,9 +245,12 @@ def _figures(
 
 
 def _frame(found: OpenList, now: datetime) -> pd.DataFrame:
-    listed = list(rows(found.rejections, now))
+    return _frame_of(CSV_COLUMNS, list(rows(found.rejections, now)))
+
+
+def _frame_of(names: Sequence[str], listed: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     columns = {
         name: pa.array([row[name] for row in listed], _TYPES.get(name, pa.string()))
-        for name in CSV_COLUMNS
+        for name in names
     }
     return pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)

@@ -1,9 +1,9 @@
 """Conform assets: the gate. Every document becomes a wanted ServiceNow document, or a rejection
 with all its reasons.
 
-Four files per day and record type: the accepted headers and lines, the problems of the rejected,
-and one row per document read. Rows in = accepted + rejected, always; a check says so. Nothing is
-written to ServiceNow here.
+Up to five files per day and record type: the accepted headers and lines, the problems of the
+rejected, one row per document read, and which accounts and cost centers they use. Rows in =
+accepted + rejected, always; a check says so. Nothing is written to ServiceNow here.
 """
 
 from collections import Counter
@@ -186,14 +186,13 @@ def _deps(names: Conformed) -> list[dg.AssetKey]:
     deps = [netsuite.key(names.headers), *([netsuite.key(names.lines)] if names.lines else [])]
     if names.record_type in {"vendor", "purchase_order", "vendor_bill", "gl_posting"}:
         deps.extend([netsuite.key("currencies"), netsuite.key("subsidiaries")])
-    if names.record_type == "gl_account":
-        return [*deps, mapping.key("gl_account"), servicenow_reference.key("gl_account")]
-    if names.record_type == "cost_center":
-        return [*deps, mapping.key("cost_center"), servicenow_reference.key("cost_center")]
+    # All of them: a broken mapping file stops the run before its first write.
+    deps.extend(mapping.key(kind) for kind in ("gl_account", "cost_center"))
+    if names.unpartitioned:
+        return [*deps, servicenow_reference.key(names.record_type)]
     if names.record_type == "vendor_bill":
         deps.append(netsuite.key("gl_postings"))
     if names.record_type != "vendor":
-        deps.extend(mapping.key(kind) for kind in ("gl_account", "cost_center"))
         deps.append(key("suppliers"))
     return deps
 
@@ -258,6 +257,7 @@ def _land(connections: Connections, names: Conformed, day: str | None, outcome: 
         "lines": outcome.lines,
         "problems": outcome.problems,
         "documents": outcome.documents,
+        "usage": outcome.usage,
     }
     for part, frame in parts.items():
         if frame is not None:

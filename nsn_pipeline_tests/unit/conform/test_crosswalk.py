@@ -57,11 +57,17 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[Any, Any, str]]] = 
         {"rows": [row(), row(sys_id="b")]}, {}, ("712", "AMBIGUOUS_GL_ACCOUNT", "exact")),
     "the same row read twice": ({"rows": [row(), row()]}, {}, ("712", None, "exact")),
     "expired yesterday": (
-        {"rows": [row(valid_to="2026-03-01")]}, {}, ("712", "INACTIVE_GL_ACCOUNT", "exact")),
+        {"rows": [row(valid_to="2026-03-01")]}, {}, ("712", "EXPIRED_GL_ACCOUNT", "exact")),
     "valid to this day": (
         {"rows": [row(valid_to="2026-03-02 00:00:00")]}, {}, ("712", None, "exact")),
     "valid from tomorrow": (
-        {"rows": [row(valid_from="2026-03-03")]}, {}, ("712", "INACTIVE_GL_ACCOUNT", "exact")),
+        {"rows": [row(valid_from="2026-03-03")]}, {}, ("712", "EXPIRED_GL_ACCOUNT", "exact")),
+    "inactive and expired": (
+        {"rows": [row(active="false", valid_to="2026-03-01")]}, {},
+        ("712", "INACTIVE_GL_ACCOUNT", "exact")),
+    "one expired beside an inactive": (
+        {"rows": [row(active="false"), row(sys_id="b", valid_to="2026-03-01")]}, {},
+        ("712", "EXPIRED_GL_ACCOUNT", "exact")),
     "successive rows of one code": (
         {"rows": [row(valid_to="2026-03-01"), row(sys_id="b", valid_from="2026-03-02")]}, {},
         ("712", None, "exact")),

@@ -281,7 +281,7 @@ ELSEWHERE = {
         ("vendor_bill", [bill()], [line()]),
         {"cost_centers": [*CC_ROWS[1:],
                           {"sys_id": "a", "code": "CC-12", "valid_to": "2026-03-01 00:00:00"}]},
-        [("INACTIVE_COST_CENTER", "1", "department_id")]),
+        [("EXPIRED_COST_CENTER", "1", "department_id")]),
     "code with a leading zero is another code": (
         ("vendor_bill", [bill()], [line()]),
         {"gl_accounts": [*OTHER_GL_ROWS, {"sys_id": "a", "account_number": "06420"}]},

@@ -1,10 +1,12 @@
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from nsn_pipeline.conform.crosswalk import OVERRIDE_COLUMNS
+from nsn_pipeline.conform.crosswalk import OVERRIDE_COLUMNS, Crosswalk
 from nsn_pipeline.errors import ConfigurationError
-from nsn_pipeline.profiles.mappings import load_overrides
+from nsn_pipeline.profiles.mappings import load_overrides, reference_faults
 
 HEADER = ",".join(OVERRIDE_COLUMNS)
 SHIPPED = Path(__file__).parents[3] / "mappings"
@@ -113,3 +115,44 @@ def test_wrong_header_is_refused(tmp_path: Path, header: str) -> None:
 
 def test_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     assert "not UTF-8" in refused(write(tmp_path, ",1,,a,,,Zoë,", encoding="latin-1"))
+
+
+def faults_of(*lines: str, tmp_path: Path, offices: tuple[str, ...] = ("1", "3")) -> list[str]:
+    accounts = pd.DataFrame([{"internal_id": "1", "number": "712", "full_name": "Rent"}])
+    reference = pd.DataFrame([{"code": "712", "sys_id": "s"}])
+    frame = load_overrides(write(tmp_path, *lines))
+    crosswalk = Crosswalk.build("gl_account", accounts, reference, frame, "number")
+    found = reference_faults(crosswalk, offices, "itfm_gl_accounts", date(2026, 3, 2))
+    return [f"{line}: {text}" for line, text in found]
+
+
+AGAINST_BOTH_SYSTEMS = {
+    "sound": (",7,3,712,,,,", []),
+    "dangling": (",7,,0712,,,,", ["2: servicenow_code '0712' is not in itfm_gl_accounts"]),
+    "dangling from later on": (",7,,9,2027-01-01,,,", ["2: servicenow_code '9' is not in"]),
+    "dangling to this day": (",7,,9,,2026-03-02,,", ["2: servicenow_code '9' is not in"]),
+    "dangling, and over": (",7,,9,,2026-03-01,,", []),
+    "unknown office": (
+        ",7,4,712,,,,",
+        ["2: subsidiary_id '4' is not a subsidiary in NetSuite (NetSuite has 1, 3)"]),
+    "unknown office, and over": (",7,4,712,,2020-01-01,,", ["2: subsidiary_id '4' is not"]),
+    "both": (",7,4,9,,,,", ["2: servicenow_code '9'", "2: subsidiary_id '4'"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", list(AGAINST_BOTH_SYSTEMS))
+def test_file_is_held_against_both_systems(tmp_path: Path, case: str) -> None:
+    line, told = AGAINST_BOTH_SYSTEMS[case]
+    found = faults_of(line, tmp_path=tmp_path)
+    assert len(found) == len(told)
+    assert all(one.startswith(start) for one, start in zip(found, told, strict=True))
+
+
+def test_faults_name_the_lines_of_the_file_blank_ones_counted(tmp_path: Path) -> None:
+    found = faults_of("", ",7,,9,,,,", ",8,,712,,,,", '1,,,9,,,,"two\nlines"', tmp_path=tmp_path)
+    assert [one.partition(":")[0] for one in found] == ["3", "6"]
+
+
+def test_an_account_without_subsidiaries_has_no_office_to_map_for(tmp_path: Path) -> None:
+    found = faults_of(",7,1,712,,,,", tmp_path=tmp_path, offices=())
+    assert found == ["2: subsidiary_id '1' is not a subsidiary in NetSuite (this account has none)"]
