@@ -38,7 +38,7 @@ from nsn_pipeline.load.plan_document import (
     read_plan,
 )
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
-from nsn_pipeline.orchestration.assets.conformed import CONFORMED
+from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.assets.planning import read_planned
 from nsn_pipeline.orchestration.assets.servicenow import AFTER
 from nsn_pipeline.orchestration.planning import APPROVED_TAG, PLAN_JOB, PLAN_KEY, keep_plan
@@ -221,12 +221,27 @@ def _assemble(
         days: Sequence[str | None] = [None] if names.unpartitioned else days_of(request)
         for day in days:
             frame = read_planned(connections.landing, names.record_type, day, plan.runs)
-            for row in [] if frame is None else records_of(frame):
+            if frame is None:
+                _refuse_overwritten(outcomes, names, day)
+                continue
+            for row in records_of(frame):
                 one = _planned_change(names.record_type, row)
                 found[one.identity] = one  # the newest day judged it as it was last
     plan.changes = list(found.values())
     _count(plan, outcomes)
     return plan
+
+
+def _refuse_overwritten(outcomes: Sequence[RunOutcome], names: Conformed, day: str | None) -> None:
+    """A plan that lacks what its runs planned, because another run wrote over it, is no plan."""
+    judged = conformed.key(names.asset).to_user_string()
+    for outcome in outcomes:
+        of_day = day is None or outcome.first_day <= day <= outcome.last_day
+        if outcome.success and of_day and judged in outcome.totals:
+            raise ConfigurationError(
+                f"another planning run overwrote the plan of {names.record_type} for "
+                f"{day or 'the snapshot'}: plan again when it has ended"
+            )
 
 
 def _planned_change(record_type: str, row: dict[str, str]) -> PlannedChange:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow
 from nsn_pipeline.load.ledger import LoadResult
@@ -92,9 +93,8 @@ def plan_assets(daily: dg.DailyPartitionsDefinition, profile: Profile) -> list[d
         # The pre-flight belongs to it: a plan that could not be carried out would mislead.
         with systems.opened_to_write(context) as connections:
             run = _Run(days, connections.resolver(), allowed(context))
-            for names in CONFORMED.values():
-                if _judged(connections, names, days):
-                    _plan(connections, profile, names, run, planned)
+            for names in _judged(context.run):
+                _plan(connections, profile, names, run, planned)
         for day in days:
             report_partition(context, PLAN_KEY, day, _metadata(planned, day))
         report_totals(context, PLAN_KEY, _totals(planned))
@@ -103,11 +103,22 @@ def plan_assets(daily: dg.DailyPartitionsDefinition, profile: Profile) -> list[d
     return [changes]
 
 
-def _judged(connections: Connections, names: Conformed, days: Sequence[str]) -> bool:
-    """Whether this run judged the record type: it may be limited to some of them."""
-    day = None if names.unpartitioned else days[0]
-    tags = connections.landing.tags(names.path("headers"), day)
-    return tags.get("run_id") == connections.run_id
+def _judged(run: dg.DagsterRun) -> list[Conformed]:
+    """The record types this run judges: it may be limited to some of them.
+
+    Told by what was asked for, never by the files: a file that another run overwrote meanwhile is
+    refused where it is read, and not taken for a record type that nobody wanted.
+    """
+    chosen = run.asset_selection
+    judged = [
+        names for names in CONFORMED.values() if not chosen or conformed.key(names.asset) in chosen
+    ]
+    if not judged:
+        raise ConfigurationError(
+            "there is nothing to plan: this run judges no record type. Run the job plan_changes, "
+            "or `nsn plan`"
+        )
+    return judged
 
 
 def _plan(
@@ -160,7 +171,9 @@ def _take_in(
     planned.reports[day][result.table].add(result, keys)
     changes = {change.key: change for change in result.plan.changes}
     for key in keys:
-        record, change = result.records[key], changes.get(key)
+        record, change = result.records.get(key), changes.get(key)
+        if record is None:  # lines of a header that cannot be written: the document is `failed`
+            continue
         kind = "failed" if record.status == "failed" or change is None else change.kind
         planned.kinds[result.table, key] = kind
         for difference in result.drift[key].differences if key in result.drift else ():
