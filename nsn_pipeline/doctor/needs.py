@@ -140,7 +140,6 @@ class TableNeed:
 
     table: str
     key: str = ""
-    writes: bool = False
     creates: bool = False
     uses: list[TargetNeed] = field(default_factory=list[TargetNeed])
 
@@ -168,7 +167,6 @@ def _add_target(
     needs: dict[str, TableNeed], profile: Profile, target: Target, *, parent: str
 ) -> None:
     need = needs.setdefault(target.table, TableNeed(target.table, target.external_key))
-    need.writes = need.writes or any(column.is_written for column in target.columns)
     need.creates = need.creates or target.create
     kind, length = ("key", _KEY_LENGTH) if target.create else ("read", 0)
     need.uses.append(TargetNeed(target.external_key, kind, length, unique=target.create))

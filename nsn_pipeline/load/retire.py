@@ -133,13 +133,15 @@ class Retirer:
             return
         fields = ("sys_id", part.external_key)
         owners: dict[str, str] = {}
-        for document_id, rows in self._loader.find(
-            part.table, part.external_key, safe, fields
-        ).items():
+        found = self._loader.find(part.table, part.external_key, safe, fields)
+        for document_id in safe:
+            rows = found.get(document_id, ())
             owners.update((received(row.get("sys_id")), document_id) for row in rows)
             if rows:
                 self._headers[document_id] = received(rows[0].get("sys_id"))
                 self._gone[part.table][document_id] = Gone(document_id, document_id)
+            elif part.create:  # somebody deleted the header: our lines may still hang below it
+                owners[self._loader.sys_id_of(part, document_id)] = document_id
         if part.lines is not None:
             self.removed(part.lines, gone_from_sets(self._loader, part.lines, {}, owners))
 

@@ -185,6 +185,10 @@ class Loader:
         """The rows whose `column` is one of `values`, in parallel look-ups."""
         return self._found(table, column, values, fields)
 
+    def sys_id_of(self, target: Target, key: str) -> str:
+        """The sys_id under which a record of ours is created."""
+        return deterministic_sys_id(self._instance, target.table, key)
+
     def held(self, target: Target) -> int:
         """How many rows of a table carry a key of ours."""
         query = Query().where_not_empty(target.external_key)

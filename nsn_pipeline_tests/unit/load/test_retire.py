@@ -213,6 +213,15 @@ def test_a_deleted_document_loses_its_lines_and_then_its_header_is_set(
     assert again.documents["9"].status == "unchanged"
 
 
+def test_lines_of_a_deleted_document_go_even_if_somebody_deleted_its_header_here(
+    fake: FakeServiceNow,
+) -> None:
+    fake.tables[INVOICE].pop(fake.by_key(INVOICE)["9"][0]["sys_id"])
+    _, retired = sync(fake, ["10-1"], deleted=("9",))
+    assert keys_of(fake, LINE) == {"10-1"}
+    assert retired.documents["9"].status == "retired"
+
+
 def test_a_deleted_document_may_be_deleted_here_as_well(fake: FakeServiceNow) -> None:
     sync(fake, ["10-1"], target=replace(DOCUMENT, retire=Retirement("delete")), deleted=("9",))
     assert keys_of(fake, INVOICE) == {"10"}
