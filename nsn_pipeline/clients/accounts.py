@@ -95,4 +95,6 @@ def _host_of(text: str) -> str:
 
 
 def _shown(text: str) -> str:
+    if "@" in text:  # a pasted address may carry a login
+        return "what is given (not shown: it holds an @)"
     return repr(text if len(text) <= _MAX_LABEL else f"{text[:_MAX_LABEL]}...")

@@ -10,7 +10,7 @@ Documented and observed behaviour: docs/facts/netsuite.md 4.6 and 5, docs/facts/
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -70,7 +70,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)  # may echo credentials
 
 
 @dataclass(frozen=True, slots=True)

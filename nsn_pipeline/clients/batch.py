@@ -153,13 +153,11 @@ def _reply(  # noqa: PLR0917
     total = _integer(headers.get("X-Total-Count")) if listed else None
     if status in _DONE and isinstance(body, dict) and not body.get("error"):
         return BatchReply(item.id, status, body, None, total, took_s)  # what `judge` says too
-    content = _without(content, secrets)
-    body = _parsed(content)
     where = replace(_at(item, outer), status=status, request_id=outer.request_id)
-    error = judge(Answer(status, headers, content), where, now=now)
+    error = judge(Answer(status, headers, content), where, now=now, secrets=secrets)
     if error is not None and not item.is_read:
         error = unknown_if_unsafe(error)
-    return BatchReply(item.id, status, body, error, total, took_s)
+    return BatchReply(item.id, status, _without(body, secrets), error, total, took_s)
 
 
 def _at(item: BatchItem, outer: Where) -> Where:
@@ -173,10 +171,17 @@ def _content(body: Any) -> bytes:
         return b""
 
 
-def _without(content: bytes, secrets: Collection[str]) -> bytes:
-    for secret in secrets:
-        content = content.replace(secret.encode(), b"***") if secret else content
-    return content
+def _without(value: Any, secrets: Collection[str]) -> Any:
+    """Parsed JSON with the secrets masked; in raw JSON they may be escaped in many ways."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "***") if secret else value
+        return value
+    if isinstance(value, dict):
+        return {_without(key, secrets): _without(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, secrets) for item in value]
+    return value
 
 
 def _parsed(content: bytes) -> Any:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol, runtime_checkable
@@ -82,12 +82,12 @@ class HttpStats:
 class _Call:
     method: str
     url: str
-    options: dict[str, Any]
+    options: dict[str, Any] = field(repr=False)  # the form of a token request holds secrets
     where: Where
     idempotent: bool
     patient: bool
     returned: Collection[int]
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 def new_session() -> requests.Session:
@@ -303,7 +303,8 @@ def json_object(response: requests.Response, where: Where) -> dict[str, Any]:
 def _checked_base_url(system: str, base_url: str) -> str:
     parts = urlsplit(base_url.strip())
     plain_allowed = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    if not parts.hostname or parts.username or not (parts.scheme == "https" or plain_allowed):
+    has_login = "@" in parts.netloc  # also `https://:secret@host`, which names no user
+    if not parts.hostname or has_login or not (parts.scheme == "https" or plain_allowed):
         raise ConfigurationError(f"{system}: the base URL must be https://<host>, without a login")
     return base_url.strip().rstrip("/")
 

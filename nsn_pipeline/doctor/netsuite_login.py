@@ -107,11 +107,18 @@ def check_account(checklist: Checklist, settings: NetSuiteSettings) -> NetSuiteA
             "NETSUITE_ACCOUNT_ID.",
         )
         return None
-    suffix = account.account_id.partition("_")[2]
-    kind = {"SB": "sandbox", "RP": "release preview"}.get(suffix[:2], "production")
+    kind = _kind(account.account_id)
     words = f"{account.account_id}, a {kind} account"
     checklist.ok("netsuite.account", "NetSuite account id", words, kind=kind)
     return account
+
+
+def _kind(account_id: str) -> str:
+    """Only an id of digits alone is a customer's own live account; `TSTDRV...` are Oracle's."""
+    number, _, suffix = account_id.partition("_")
+    if suffix:
+        return {"SB": "sandbox", "RP": "release preview"}.get(suffix[:2], "special")
+    return "production" if number.isdecimal() else "demo or partner"
 
 
 def check_host(

@@ -6,6 +6,7 @@ arrive twice.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ from nsn_pipeline.state.embedded import EmbeddedServer, acquire
 
 SCHEMES = ("redis", "rediss", "unix")
 CONNECT_TIMEOUT_S = 5.0
+_CODE = re.compile(r"[A-Z]{3,16}(?=\s)")
+_HELLO_UNKNOWN = re.compile(r"(ERR )?unknown command\W+hello\b", re.IGNORECASE)
 ANSWER_TIMEOUT_S = 30.0  # the longest script handles 500 documents in a few milliseconds
 
 
@@ -99,7 +102,9 @@ def translated(operation: str) -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise _as_nsn_error(error, operation) from error
+        # Not chained: redis-py opens each connection with `HELLO 3 AUTH user password`, and a
+        # server or proxy that does not know the command quotes it back.
+        raise _as_nsn_error(error, operation) from None
 
 
 def _as_nsn_error(error: redis.RedisError, operation: str) -> NsnError:
@@ -116,7 +121,15 @@ def _as_nsn_error(error: redis.RedisError, operation: str) -> NsnError:
         case redis.ConnectionError() | redis.TimeoutError():  # also: still loading its data
             return UnreachableError(f"no answer ({type(error).__name__})", where=where)
         case _:
-            return ConfigurationError(f"refused: {error}", where=where)
+            return ConfigurationError(_refusal(error), where=where)
+
+
+def _refusal(error: redis.RedisError) -> str:
+    """The code an answer starts with; its text may quote what was sent."""
+    if _HELLO_UNKNOWN.match(str(error)):
+        return "the server is too old: Redis 6.2 or later is needed (HELLO is unknown to it)"
+    code = _CODE.match(str(error))
+    return f"refused ({code[0] if code else type(error).__name__})"
 
 
 def _behaviour() -> dict[str, Any]:

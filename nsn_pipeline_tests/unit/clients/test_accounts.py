@@ -44,6 +44,13 @@ def test_an_id_that_is_no_host_label_is_refused(text) -> None:
         netsuite_account(text)
 
 
+@pytest.mark.parametrize("read", [netsuite_account, servicenow_instance])
+def test_a_pasted_login_is_not_quoted(read) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read("https://admin:canary@acme.example/nav")
+    assert "canary" not in str(raised.value)
+
+
 def test_a_sandbox_without_its_number_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="1234567_SB1"):
         netsuite_account("1234567_SB")

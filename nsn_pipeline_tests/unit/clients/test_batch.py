@@ -64,6 +64,18 @@ def test_a_refusal_that_echoes_our_credentials_is_passed_on_without_them() -> No
         assert "canary" not in told
 
 
+def test_an_echoed_credential_is_found_however_json_escapes_it() -> None:
+    secret = "c2VjcmV0/abc=="
+    escaped = rb'{"error": {"message": "no", "detail": "got c2VjcmV0\/abc\u003d\u003d"}}'
+    content = orjson.dumps(
+        {"batch_request_id": "b", "serviced_requests": [serviced("w", 403, escaped)]}
+    )
+    reply = decode(content, [WRITE], batch_id="b", where=WHERE, now=0.0, secrets=(secret,))[0]
+    assert "got ***" in str(reply.error)
+    assert secret not in repr(reply)
+    assert reply.body == {"error": {"message": "no", "detail": "got ***"}}
+
+
 def test_ids_must_differ() -> None:
     with pytest.raises(ValueError, match="differ"):
         encode("b", [READ, READ])

@@ -11,6 +11,7 @@ from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
+from nsn_pipeline.clients.answers import Answer
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.retry import LocalLimiter, RetryPolicy
 from nsn_pipeline.clients.tokens import BearerAuth, Token
@@ -318,6 +319,17 @@ def test_secrets_stay_out_of_messages_and_reprs() -> None:
     )
     assert "canary" not in seen
     assert "canary" not in repr(Token("canary-4", 0.0))
+    assert "canary" not in repr(Answer(400, {}, b"canary-5"))
+
+
+def test_a_request_under_way_does_not_show_its_secrets(monkeypatch) -> None:
+    seen: list[str] = []
+    r = rig([OK])
+    send = r.http._send
+    monkeypatch.setattr(r.http, "_send", lambda call: (seen.append(repr(call)), send(call))[1])
+    r.http.request("POST", "/t", data={"client_secret": "canary-6"}, idempotent=True)
+    assert "POST /t" in seen[0]
+    assert "canary" not in seen[0]
 
 
 def test_an_untrusted_certificate_is_a_setting_to_fix() -> None:
@@ -342,7 +354,14 @@ def test_a_header_that_cannot_be_sent_is_not_quoted() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://acme.service-now.com", "acme", "https://u:p@acme.test", "ftp://a"]
+    "url",
+    [
+        "http://acme.service-now.com",
+        "acme",
+        "https://u:p@acme.test",
+        "https://:p@acme.test",
+        "ftp://a",
+    ],
 )
 def test_credentials_only_travel_over_tls(url) -> None:
     with pytest.raises(ConfigurationError, match="https"):

@@ -1,4 +1,9 @@
+import socketserver
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +55,51 @@ def test_a_server_that_is_not_there_is_unreachable_without_secrets(tmp_path: Pat
     with pytest.raises(UnreachableError, match=r"unix:.*no\.sock") as raised:
         connect(f"unix://{tmp_path}/no.sock?password={SECRET}", tmp_path)
     assert SECRET not in f"{raised.value} {raised.value.__cause__}"
+
+
+@contextmanager
+def answering(reply: str) -> Iterator[str]:
+    """A server that answers each command by one error that quotes the command's words."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while count := self.rfile.readline():
+                words: list[str] = []
+                for _ in range(int(count[1:])):
+                    self.rfile.readline()
+                    words.append(self.rfile.readline().decode().strip())
+                quoted = " ".join(f"'{word}'" for word in words[1:])
+                text = reply.format(command=words[0], quoted=quoted)
+                self.wfile.write(f"-{text}\r\n".encode())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"redis://user:{SECRET}@127.0.0.1:{server.server_address[1]}/0"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        ("ERR unknown command `{command}`, with args beginning with: {quoted}", "too old"),
+        ("ERR cannot do {command} {quoted}", "refused"),
+        ("NOAUTH {quoted} denied", "is refused"),
+        ("PROXYERR {command} {quoted} is not supported", r"refused \(PROXYERR\)"),
+    ],
+    ids=["old server", "generic", "no auth", "proxy"],
+)
+def test_a_server_that_echoes_the_password_is_not_quoted(
+    reply: str, told: str, tmp_path: Path
+) -> None:
+    with answering(reply) as url, pytest.raises(ConfigurationError, match=told) as raised:
+        connect(url, tmp_path)
+    shown = "".join(traceback.format_exception(raised.value))
+    assert SECRET not in shown
 
 
 @linux_only
