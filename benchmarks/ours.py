@@ -26,6 +26,7 @@ from nsn_pipeline.state.leases import RedisLimiter
 
 INSTANCE = "bench"
 DAY = "2026-01-05"
+_UNREAD = cast("Any", SimpleNamespace(as_of=lambda *_: None))  # nothing came from NetSuite
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Pipeline:
             result = load_documents(loader, TARGET, rows, resolver=resolver)
             day_of = dict.fromkeys(rows["_document_id"], DAY)
             load_asset._record(  # noqa: SLF001 - the asset's own last step
-                cast("Any", connections), TARGET.record_type, result.documents, day_of
+                cast("Any", connections), TARGET.record_type, result.documents, day_of, _UNREAD
             )
         return {name: count for name, count in result.tables[0].counts().items() if count}
 

@@ -86,7 +86,12 @@ class Landing:
         return self.write(asset, partition, [table], schema=table.schema, tags=tags)
 
     def read(
-        self, asset: Sequence[str], partition: str | None, *, run_id: str | None = None
+        self,
+        asset: Sequence[str],
+        partition: str | None,
+        *,
+        run_id: str | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """An arrow-backed frame. Raises FileNotFoundError when the partition was never landed.
 
@@ -94,7 +99,8 @@ class Landing:
         """
         if run_id is not None and self.tags(asset, partition).get("run_id") != run_id:
             raise StaleInputError("/".join(asset), partition)
-        table = pq.ParquetFile(self.path(asset, partition)).read()
+        chosen = None if columns is None else list(columns)
+        table = pq.ParquetFile(self.path(asset, partition)).read(chosen)
         return table.to_pandas(types_mapper=pd.ArrowDtype)
 
     def partitions(self, asset: Sequence[str]) -> list[str | None]:

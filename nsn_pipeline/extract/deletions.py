@@ -57,6 +57,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "transaction": ("purchase_order", "vendor_bill", "gl_posting"),
 }
 _SECOND = timedelta(seconds=1)
+_SILENT = ("t.posting = 'F' OR t.voided = 'T'", "t.posting = 'F'")  # not all accounts show `voided`
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def read_unposted(
     condition, params = changed_between("t.lastmodifieddate", window.start, window.end)
     types = f"t.type IN ({', '.join('?' * len(transaction_types))})"
     by_day: dict[str, list[str]] = {day: [] for day in window.days}
-    for silent in ("t.posting = 'F' OR t.voided = 'T'", "t.posting = 'F'"):
+    for silent in _SILENT:
         where = f"({condition}) AND {types} AND ({silent})"
         pages = client.pages(HEADER_STAMPS, where=where, params=(*params, *transaction_types))
         try:
@@ -124,6 +125,24 @@ def read_unposted(
         return by_day
     client.note("transaction.posting is not readable: postings that are gone stay in ServiceNow")
     return by_day
+
+
+def still_unposted(client: NetSuiteClient, ids: Sequence[str]) -> set[str]:
+    """Which of these transactions NetSuite shows as not posting, or voided, at this moment."""
+    for silent in _SILENT if ids else ():
+        try:
+            pages = client.rows_in(HEADER_STAMPS, "t.id", ids, where=f"({silent})")
+            return {row["internal_id"] for page in pages for row in page}
+        except MissingColumnError:
+            continue
+    return set()
+
+
+def still_present(client: NetSuiteClient, record_type: str, ids: Sequence[str]) -> set[str]:
+    """Which of these records, said to be deleted, NetSuite finds at this moment."""
+    source = REGISTRY["vendor"].header if record_type == "vendor" else HEADER_STAMPS
+    pages = client.rows_in(source, f"{source.alias}.id", ids, columns=("internal_id",))
+    return {row["internal_id"] for page in pages for row in page}
 
 
 def _rows(client: NetSuiteClient, start: datetime, end: datetime) -> list[Row]:
@@ -176,7 +195,5 @@ def _present(client: NetSuiteClient, record_type: str, found: Sequence[Deletion]
     """Which of the records NetSuite still finds: deleted and made again, or not of this type."""
     if not record_type:
         return set()
-    source = REGISTRY["vendor"].header if record_type == "vendor" else HEADER_STAMPS
     ids = [one.record_id for one in found if one.record_type == record_type]
-    pages = client.rows_in(source, f"{source.alias}.id", ids, columns=("internal_id",))
-    return {row["internal_id"] for page in pages for row in page}
+    return still_present(client, record_type, ids)

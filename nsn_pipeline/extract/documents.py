@@ -18,6 +18,7 @@ from nsn_pipeline.clients.suiteql import changed_between, changed_since
 from nsn_pipeline.errors import MissingColumnError, MissingTableError
 from nsn_pipeline.extract.window import Window
 from nsn_pipeline.records.canonical import canonical_schema, to_canonical
+from nsn_pipeline.records.registry import REGISTRY
 from nsn_pipeline.records.spec import Column, Join, Kind, RecordType, Source
 
 UTC_TEXT = 'TO_CHAR(SYS_EXTRACT_UTC({}),\'YYYY-MM-DD"T"HH24:MI:SS"Z"\')'
@@ -82,7 +83,7 @@ PRIMARY_BOOK = "1"  # as NetSuite numbers it
 BOOK_COLUMN = "tal.accountingbook"
 
 
-REREADS = 3  # a document that changes more often while it is read is left to the next poll
+REREADS = 3  # one that changes more often while it is read is not written (`as_of`, decision 0022)
 
 Complete = Callable[[pa.Table, Sequence[str]], pa.Table]
 
@@ -139,39 +140,68 @@ class Reader:
 
         Headers are read last, so a header newer than the stamp it was found by gives away a
         document that was edited meanwhile: it is read again, so that no old line stands under a new
-        header.
+        header. Column `as_of` is the last change the lines are known to hold; a header newer than
+        it stays when the document never held still, and the load step leaves such a document alone.
         """
-        known = dict(changed_at)
-        headers, lines = self._documents(record, ids, known, day, complete)
+        brought = [identifier for identifier in ids if identifier not in changed_at]
+        known = {**self.stamps(brought), **{i: changed_at[i] for i in ids if i in changed_at}}
+        days = (changed_at, day)
+        headers, lines = self._documents(record, ids, known, days, complete)
         for _ in range(REREADS):
             torn = _newer(headers, known)
             if not torn:
                 break
             known |= torn
-            again = self._documents(record, list(torn), known, day, complete)
+            again = self._documents(record, list(torn), known, days, complete)
             headers = pa.concat_tables([_without(headers, "internal_id", torn), again[0]])
             lines = pa.concat_tables([_without(lines, "document_id", torn), again[1]])
         return headers, lines
+
+    def stamps(self, ids: Sequence[str]) -> dict[str, datetime]:
+        """The latest change, header or line, of those of these transactions that are there."""
+        latest: dict[str, datetime] = {}
+        if not ids:
+            return latest
+        for page in self.client.rows_in(HEADER_STAMPS, "t.id", ids):
+            latest.update((row["internal_id"], _instant(row["changed_at"])) for row in page)
+        try:
+            for page in self.client.rows_in(LINE_STAMPS, "tl.transaction", ids):
+                for row in page:
+                    document, stamp = row["document_id"], _instant(row["changed_at"])
+                    latest[document] = max(stamp, latest.get(document, stamp))
+        except MissingColumnError:
+            pass  # noted when the window was read
+        return latest
+
+    def vendor_stamps(self, ids: Sequence[str]) -> dict[str, datetime]:
+        """The latest change of those of these vendors that are there."""
+        vendors = REGISTRY["vendor"].header
+        columns = ("internal_id", "modified_at")
+        pages = self.client.rows_in(vendors, f"{vendors.alias}.id", ids, columns=columns)
+        return {
+            row["internal_id"]: _instant(row["modified_at"])
+            for page in pages
+            for row in page
+            if row.get("modified_at")
+        }
 
     def _documents(
         self,
         record: RecordType,
         ids: Sequence[str],
-        changed_at: Mapping[str, datetime],
-        day: str,
+        known: Mapping[str, datetime],
+        days: tuple[Mapping[str, datetime], str],
         complete: Complete | None,
     ) -> tuple[pa.Table, pa.Table]:
         lines = self.lines(record, ids)
         if complete is not None:
             lines = complete(lines, ids)
-        return self.headers(record, ids, changed_at, day), lines
-
-    def headers(
-        self, record: RecordType, ids: Sequence[str], changed_at: Mapping[str, datetime], day: str
-    ) -> pa.Table:
-        """Header rows as they are now, marked with how they came into this partition."""
+        changed_at, day = days
+        changed = {
+            identifier: stamp for identifier, stamp in known.items() if identifier in changed_at
+        }
         table = self._rows(record.header, f"{record.header.alias}.id", ids)
-        return mark_change(table, "internal_id", changed_at, day)
+        return mark_change(table, "internal_id", changed, day, as_of=known), lines
 
     def lines(self, record: RecordType, ids: Sequence[str]) -> pa.Table:
         """All lines of the documents, main line included."""
@@ -313,12 +343,19 @@ def _with_book(table: pa.Table, source: Source) -> pa.Table:
 
 
 def mark_change(
-    table: pa.Table, id_column: str, changed_at: Mapping[str, datetime], day: str
+    table: pa.Table,
+    id_column: str,
+    changed_at: Mapping[str, datetime],
+    day: str,
+    *,
+    as_of: Mapping[str, datetime] | None = None,
 ) -> pa.Table:
-    """Add `change_day`, `changed_at` and `brought_by` (`change`, or `reference` when not in
-    `changed_at`).
+    """Add `change_day`, `changed_at`, `brought_by` (`change`, or `reference` when not in
+    `changed_at`) and `as_of`, the latest change the row is known to hold.
     """
-    stamps = [changed_at.get(identifier) for identifier in table.column(id_column).to_pylist()]
+    ids = table.column(id_column).to_pylist()
+    stamps = [changed_at.get(identifier) for identifier in ids]
+    held = stamps if as_of is None else [as_of.get(identifier) for identifier in ids]
     return (
         table.append_column("change_day", pa.array([day] * len(stamps), pa.string()))
         .append_column("changed_at", pa.array(stamps, pa.timestamp("us", tz="UTC")))
@@ -326,6 +363,7 @@ def mark_change(
             "brought_by",
             pa.array(["reference" if stamp is None else "change" for stamp in stamps], pa.string()),
         )
+        .append_column("as_of", pa.array(held, pa.timestamp("us", tz="UTC")))
     )
 
 

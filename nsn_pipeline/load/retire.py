@@ -115,6 +115,11 @@ class Retirer:
         """The documents of which anything is gone."""
         return {row.document_id for rows in self._gone.values() for row in rows.values()}
 
+    def spare(self, documents: Collection[str]) -> None:
+        """Leave these alone: their evidence no longer holds."""
+        for table, rows in self._gone.items():
+            self._gone[table] = {k: r for k, r in rows.items() if r.document_id not in documents}
+
     def removed(self, part: Target, gone: Iterable[Gone]) -> None:
         """Lines or postings that a document read whole no longer has."""
         self._gone[part.table].update((one.key, one) for one in gone)

@@ -41,7 +41,8 @@ ESCAPES = {"%": "%25", FIELD: "%1F", ITEM: "%1E"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A record as Python writes it: updated_at, status, partition, references, reasons, run id, content
-# hash, sys_id. The script puts attempts, first_seen and failing_since before it.
+# hash, sys_id, as_of (left out by earlier versions). The script puts attempts, first_seen and
+# failing_since before it.
 MOVE = r"""
 local prefix, record_type = KEYS[1], ARGV[1]
 local docs = prefix .. 'doc:' .. record_type
@@ -110,12 +111,23 @@ local function failing(before, status, now)
   return now
 end
 
+local function as_of(record)
+  local text = record:match('^' .. ('[^\31]*\31'):rep(8) .. '(%-?%d+)$')
+  return text and tonumber(text)
+end
+
+local function is_older(new, old)  -- what was read before the stored record's version of it
+  local one, other = as_of(new), as_of(old)
+  return one ~= nil and other ~= nil and one < other
+end
+
 redis.call('SADD', prefix .. 'types', record_type)
 for i = 2, #ARGV, 3 do
   local id, hint, new = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local before = stored(id) or remembered(hint)
   local old = before.record
-  if old ~= new then  -- the same record again is a repeated call
+  -- The same record again is a repeated call; one of an older version is late.
+  if old ~= new and not (old and is_older(new, old)) then
     local now, status = new:match('^(%-?%d+)\31([^\31]*)')
     local attempts = tonumber(before.attempts)
     if not old or run_of(old) ~= run_of(new) then attempts = attempts + 1 end
@@ -155,7 +167,8 @@ class DocumentState:
 
     A document fails from its first rejection or failure until it is loaded or retired, replays in
     between included. What a writer puts into these three counts only for a document the store does
-    not hold: that is how ages come back after Redis was lost.
+    not hold: that is how ages come back after Redis was lost. A state of an older version of the
+    document (`as_of`) than the stored one changes nothing.
     """
 
     record_type: str
@@ -171,6 +184,7 @@ class DocumentState:
     attempts: int = 0
     first_seen: datetime | None = None
     failing_since: datetime | None = None
+    as_of: datetime | None = None  # NetSuite's last change of what was judged, where it tells
 
 
 class JobState:
@@ -344,6 +358,7 @@ def _packed(state: DocumentState) -> str:
             _escaped(state.run_id),
             _escaped(state.content_hash),
             _escaped(state.sys_id),
+            "" if state.as_of is None else _us_of(state.as_of),
         )
     )
 
@@ -361,7 +376,7 @@ def _hint(state: DocumentState) -> str:
 
 def _unpacked(record_type: str, document_id: str, text: str) -> DocumentState:
     attempts, first_seen, failing_since, updated_at, status, partition, *rest = text.split(FIELD)
-    references, reasons, run_id, content_hash, sys_id = rest
+    references, reasons, run_id, content_hash, sys_id, *as_of = rest
     return DocumentState(
         record_type=record_type,
         document_id=document_id,
@@ -376,6 +391,7 @@ def _unpacked(record_type: str, document_id: str, text: str) -> DocumentState:
         attempts=int(attempts),
         first_seen=_instant(first_seen),
         failing_since=_instant(failing_since) if failing_since else None,
+        as_of=_instant(as_of[0]) if as_of and as_of[0] else None,
     )
 
 
@@ -383,9 +399,13 @@ def _named(owner: Mapping[str, object]) -> str:
     return " / ".join(str(owner.get(part)) for part in ("account", "instance", "profile"))
 
 
+def _us_of(at: datetime) -> str:
+    return str((at - EPOCH) // timedelta(microseconds=1))
+
+
 @lru_cache(maxsize=8)  # a batch carries one instant
 def _us(at: datetime) -> str:
-    return str((at - EPOCH) // timedelta(microseconds=1))
+    return _us_of(at)
 
 
 def _instant(microseconds: str) -> datetime:

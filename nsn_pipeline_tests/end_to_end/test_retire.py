@@ -4,14 +4,16 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nsn_pipeline.orchestration.assets.retiring import ALLOW_TAG
+from nsn_pipeline.orchestration.assets import conformed
+from nsn_pipeline.orchestration.assets.conformed import Conformed
+from nsn_pipeline.orchestration.assets.retiring import ALLOW_TAG, Retiring
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC
 from nsn_pipeline.orchestration.runs import RunOutcome, execute_window
 from nsn_pipeline.sandbox.data.expectation import expected
@@ -369,6 +371,54 @@ def test_a_run_that_would_retire_too_much_says_so_and_does_the_rest(
     final = rows_of(synced.home)
     assert {final[INVOICES][bill]["state"] for bill in (one, other)} == {"canceled"}
     assert not [key for key in final[LINES] if key.partition("-")[0] in {one, other}]
+
+
+def test_a_slow_run_leaves_alone_what_changed_since_it_read(
+    synced: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edited on the next day: before it loads, between load and retiring, and approved again."""
+    bills = free_bills(synced.home, set(expected(generate("tiny", 1)).rejected_bills))
+    long = [bill["id"] for bill in bills if int(bill["lines"]) >= 3]
+    replaced, shortened = long[:2]
+    approved = next(bill["id"] for bill in bills if bill["id"] not in {replaced, shortened})
+    today, tomorrow = store_of(synced.home), store_of(synced.home, DAY + timedelta(days=1))
+    today.update_row("transaction", replaced, {"memo": "Old"})
+    Edits(today).delete_line(shortened, last_line(synced.home, shortened))
+    Edits(today).reopen(approved)
+    before = rows_of(synced.home)
+    done: set[str] = set()
+
+    def once(name: str) -> bool:
+        return name not in done and not done.add(name)
+
+    accepted, deleted = conformed.read_accepted, Retiring._deleted
+
+    def edited_before(landing: Any, names: Conformed, day: str | None, run_id: str) -> Any:
+        if names.record_type == "vendor_bill" and once("replaced"):
+            Edits(tomorrow).replace_line(replaced, last_line(synced.home, replaced))
+        return accepted(landing, names, day, run_id)
+
+    def edited_between(retiring: Any, days: Any) -> dict[str, str]:
+        if retiring._names.record_type == "vendor_bill" and once("shortened"):
+            tomorrow.update_row("transaction", shortened, {"memo": "New"})
+        if retiring._names.record_type == "gl_posting" and once("approved"):
+            tomorrow.update_row("transaction", approved, {"posting": "T"})
+        return deleted(retiring, days)
+
+    monkeypatch.setattr(conformed, "read_accepted", edited_before)
+    monkeypatch.setattr(Retiring, "_deleted", edited_between)
+    outcome = sync_day(synced)
+    assert outcome.success, outcome.errors
+    assert done == {"replaced", "shortened", "approved"}
+    after = rows_of(synced.home)
+    assert not [write for write in synced.writes if write.startswith("DELETE")]
+    for table in (LINES, POSTINGS):
+        assert set(after[table]) == set(before[table])
+    assert after[INVOICES][replaced] == before[INVOICES][replaced]
+    figures = outcome.by_day[f"servicenow/{INVOICES}"][DAY.isoformat()]
+    assert figures["superseded"] == 2
+    today.close()
+    tomorrow.close()
 
 
 def test_gl_rows_that_are_not_read_are_no_reason_to_retire_them(synced: Company) -> None:

@@ -98,6 +98,19 @@ def read_accepted(
     return landing.read(names.path("headers"), day, run_id=run_id), lines
 
 
+def stamps(record_type: str, headers: pd.DataFrame) -> dict[str, datetime | None]:
+    """`as_of` of every document in an extract's headers; dimensions have none."""
+    if "as_of" not in headers.columns:
+        return {}
+    column = "document_id" if REGISTRY[record_type].shape == "posting" else "internal_id"
+    rows = records_of(headers, (column, "as_of"))
+    return {row[column]: _instant(row["as_of"]) for row in rows}
+
+
+def _instant(value: object) -> datetime | None:
+    return value.to_pydatetime() if isinstance(value, pd.Timestamp) else None
+
+
 @dataclass(slots=True)
 class _Totals:
     """A run's figures; a document met on several days counts once, as it was met last."""
@@ -160,7 +173,8 @@ def _conformed(
                 _land(connections, names, day, outcome)
                 if not connections.is_plan:  # it changes nothing about where a document stands
                     stood = record_verdict(connections, day, outcome, references)
-                    _record(connections, names, day, outcome, stood)
+                    read = stamps(names.record_type, documents.headers)
+                    _record(connections, names, day, outcome, stood=stood, read=read)
                 totals.add(outcome)
                 results[day] = checks.figures(
                     checks.Judged(
@@ -270,11 +284,14 @@ def _record(
     names: Conformed,
     day: str | None,
     outcome: Outcome,
+    *,
     stood: Mapping[str, Known],
+    read: Mapping[str, datetime | None],
 ) -> None:
     """Accepted documents are pending until written; rejected ones say what they wait for.
 
-    `stood` gives their ages back where Redis was lost.
+    `stood` gives their ages back where Redis was lost. `read` is the version of each that was
+    judged: where a later one was judged already, the state stays.
     """
     now = datetime.now(UTC)
     reasons: dict[str, set[str]] = {}
@@ -297,6 +314,7 @@ def _record(
             updated_at=now,
             reasons=tuple(sorted(reasons.get(document_id, ()))),
             references=tuple(sorted(references.get(document_id, ()))),
+            as_of=read.get(document_id),
             **ages(stood.get(document_id)),
         )
         for document_id in [*outcome.accepted_ids, *outcome.rejected_ids]

@@ -224,12 +224,18 @@ def _vendors(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.Asse
             wanted = _union(*days.values())
             pages = connections.netsuite.rows_in(record.header, f"{record.header.alias}.id", wanted)
             table = canonical_pages(pages, record.header)
+            stamps = table.column("modified_at").to_pylist()
+            as_of = dict(zip(table.column("internal_id").to_pylist(), stamps, strict=True))
             for day, ids in days.items():
                 wanted_here = set(ids)
                 chosen = [v in wanted_here for v in table.column("internal_id").to_pylist()]
                 of_day = {v: s for v, s in changed.items() if window.day_of(s) == day}
                 rows = mark_change(
-                    table.filter(pa.array(chosen, pa.bool_())), "internal_id", of_day, day
+                    table.filter(pa.array(chosen, pa.bool_())),
+                    "internal_id",
+                    of_day,
+                    day,
+                    as_of=as_of,
                 )
                 _land(context, connections, record.asset, day, rows)
             _report(context, connections, record, rows=table.num_rows, moved_on=0)

@@ -24,6 +24,7 @@ from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite, servicenow
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.assets.retiring import Retiring, allowed
+from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.plan_report import SAMPLE_ROWS, ChangeReport, change_table
 from nsn_pipeline.orchestration.planning import PLAN_GROUP, PLAN_KEY
 from nsn_pipeline.orchestration.reporting import report_partition, report_totals, text_columns
@@ -132,10 +133,11 @@ def _plan(
     partitions: Sequence[str | None] = [None] if names.unpartitioned else run.days
     rows: dict[str | None, list[dict[str, str]]] = {day: [] for day in partitions}
     retiring = None
+    moved = Moved(connections, names)
     if not names.unpartitioned:
         retiring = Retiring(connections, target, names, allowed=run.allowed, plan_only=True)
     for group, result in servicenow.loaded_groups(
-        connections, target, names, partitions, resolver=run.resolver, plan_only=True
+        connections, target, names, partitions, resolver=run.resolver, moved=moved, plan_only=True
     ):
         _take_in_group(planned, group, result, rows)
         if retiring is not None:

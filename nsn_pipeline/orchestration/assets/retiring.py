@@ -12,6 +12,7 @@ import dagster as dg
 
 from nsn_pipeline.conform.outcome import SKIPPED
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.extract.deletions import still_present, still_unposted
 from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.brake import Limits
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow
@@ -19,6 +20,7 @@ from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.retire import Held, RetiredDocument, Retirer
 from nsn_pipeline.orchestration.assets import deletions
 from nsn_pipeline.orchestration.assets.conformed import Conformed
+from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures
 from nsn_pipeline.profiles.model import Target
 from nsn_pipeline.state.job_state import Status
@@ -82,6 +84,7 @@ class Retiring:
         self._waiting: dict[str, DocumentRow] = {}
         self._day_of: dict[str, str] = {}
         self._emptied: set[str] = set()  # transactions that are there, with nothing to write
+        self.moved = Moved(connections, names)
 
     def waiting(self, result: DocumentResult, day_of: Mapping[str, str | None]) -> set[str]:
         """The documents of a group that lost rows: their end is told by `carry_out`."""
@@ -103,6 +106,7 @@ class Retiring:
             self._retirer.without_postings({**silent, **deleted})
         else:
             self._retirer.deleted(deleted)
+        moved = self._leave_to_a_later_read(silent, deleted)
         retired = self._retirer.run()
         result = RetiringResult(held=retired.held, tables=retired.tables, day_of=self._day_of)
         for table in retired.tables:
@@ -116,8 +120,32 @@ class Retiring:
                 result.by_day[self._day_of[row.document_id]][held.table]["not_retired"] += 1
         for document in retired.documents.values():
             self._end(document, result)
-        self._forgotten({**silent, **deleted}, retired.documents, result)
+        gone = {**silent, **deleted}
+        still_gone = {document: day for document, day in gone.items() if document not in moved}
+        self._forgotten(still_gone, retired.documents, result)
         return result
+
+    def _leave_to_a_later_read(
+        self, silent: Mapping[str, str], deleted: Mapping[str, str]
+    ) -> set[str]:
+        """Look at NetSuite once more, for the few documents that are about to lose anything.
+
+        Other runs load while this one does: what was true when it read may be so no more.
+        """
+        lost = self._retirer.documents
+        if not lost:
+            return set()
+        client = self._connections.netsuite
+        read = {d: self._day_of[d] for d in lost if d in self._waiting or d in self._emptied}
+        moved = self.moved.of(read)
+        unposted = {d for d in lost if d in silent and d not in deleted and d not in read}
+        moved |= unposted - still_unposted(client, sorted(unposted))
+        gone = {d for d in lost if d in deleted and d not in read}
+        moved |= still_present(client, self._names.record_type, sorted(gone))
+        self._retirer.spare(moved)
+        for document in moved:
+            self.moved.count(self._day_of[document], [document])
+        return moved
 
     def _deleted(self, days: Sequence[str]) -> dict[str, str]:
         connections, name = self._connections, self._names.record_type

@@ -15,7 +15,7 @@ import dagster as dg
 import pandas as pd
 
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.frames import records_of
+from nsn_pipeline.frames import records_of, rows_with
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow, load_documents
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
@@ -29,6 +29,7 @@ from nsn_pipeline.orchestration.assets.retiring import (
     retired_check,
 )
 from nsn_pipeline.orchestration.load_problems import land_load_problems
+from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.plan_report import (
     AGREE_CHECK,
     AGREE_DESCRIPTION,
@@ -187,13 +188,15 @@ def _load(
             retiring = None
             if not names.unpartitioned:
                 retiring = Retiring(connections, target, names, allowed=allowed(context))
-            tally = _load_days(connections, target, names, days, retiring)
+            moved = retiring.moved if retiring else Moved(connections, names)
+            tally = _load_days(connections, target, names, days, moved=moved, retiring=retiring)
             trail_end = str(connections.trail.head())
         for day in days:
             for asset_key in keys:
                 told = tally.reports[day][asset_key.path[-1]].metadata()
                 figures = _figures(tally, asset_key, day)
-                metadata = {**figures, **told, TRAIL_METADATA: trail_end}
+                left = {} if day is None else {"superseded": len(moved.by_day[day])}
+                metadata = {**figures, **left, **told, TRAIL_METADATA: trail_end}
                 report_partition(context, asset_key, day, metadata)
         for asset_key in keys:
             totals = _totals(tally, asset_key)
@@ -218,11 +221,15 @@ def _load_days(
     target: Target,
     names: Conformed,
     days: Sequence[str | None],
+    *,
+    moved: Moved,
     retiring: Retiring | None,
 ) -> _Tally:
     tally = _Tally()
     resolver = connections.resolver()
-    for group, result in loaded_groups(connections, target, names, days, resolver=resolver):
+    for group, result in loaded_groups(
+        connections, target, names, days, resolver=resolver, moved=moved
+    ):
         headers = pd.concat([headers for _, headers, _ in group])
         day_of = days_of_documents(headers)
         waiting = retiring.waiting(result, day_of) if retiring else set[str]()
@@ -231,7 +238,7 @@ def _load_days(
             land_load_problems(connections, names, day, tally.failures[day])
         ended = [row for row in result.documents if row.document_id not in waiting]
         record_load(connections, names.record_type, ended, day_of)
-        _record(connections, names.record_type, ended, day_of)
+        _record(connections, names.record_type, ended, day_of, moved)
     if retiring is not None:
         _retire(connections, names, retiring, days, tally)
     for day in days:
@@ -247,10 +254,15 @@ def loaded_groups(
     days: Sequence[str | None],
     *,
     resolver: Resolver,
+    moved: Moved,
     plan_only: bool = False,
 ) -> Iterator[tuple[list[Day], DocumentResult]]:
-    """Load (or plan) days in groups; gives each group with what became of it."""
-    for group in _groups(connections, names, days):
+    """Load (or plan) days in groups; gives each group with what became of it.
+
+    Documents that changed in NetSuite since they were read are left out: `moved` counts them.
+    """
+    for read in _groups(connections, names, days):
+        group = _without_moved(read, moved)
         headers = pd.concat([headers for _, headers, _ in group])
         # A vendor or a billed order may come with several days of the group: it is one record, as
         # it was read last, and its lines are those of the same read.
@@ -265,6 +277,20 @@ def loaded_groups(
                 connections.loader, target, once, lines, resolver=resolver, plan_only=plan_only
             ),
         )
+
+
+def _without_moved(group: Sequence[Day], moved: Moved) -> list[Day]:
+    left_out = moved.left_out([(day, headers) for day, headers, _ in group])
+    return [
+        (
+            day,
+            rows_with(headers, "_document_id", left_out.get(day or "", ()), inside=False),
+            None
+            if lines is None
+            else rows_with(lines, "_document_id", left_out.get(day or "", ()), inside=False),
+        )
+        for day, headers, lines in group
+    ]
 
 
 def _retire(
@@ -285,7 +311,7 @@ def _retire(
     record_load(connections, names.record_type, rows, day_of)
     for day, documents in result.newly.items():
         connections.recorder.retired(names.record_type, day, documents)
-    _record(connections, names.record_type, rows, day_of)
+    _record(connections, names.record_type, rows, day_of, retiring.moved)
     for row, day in result.documents:
         if row.status == "failed":
             others = [one for one in tally.failures[day] if one.document_id != row.document_id]
@@ -367,6 +393,7 @@ def _record(
     record_type: str,
     documents: Iterable[DocumentRow],
     day_of: Mapping[str, str | None],
+    moved: Moved,
 ) -> None:
     now = datetime.now(UTC)
     connections.job_state.record(
@@ -384,6 +411,9 @@ def _record(
             ),
             content_hash=row.content_hash,
             sys_id=row.sys_id,
+            as_of=None
+            if row.status == "retired"
+            else moved.as_of(row.document_id, day_of[row.document_id]),
         )
         for row in documents
     )

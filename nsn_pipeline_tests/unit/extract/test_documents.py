@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from nsn_pipeline.extract.documents import Reader
+from nsn_pipeline.extract.documents import HEADER_STAMPS, LINE_STAMPS, Reader
 from nsn_pipeline.records.registry import REGISTRY
 
 RECORD = REGISTRY["purchase_order"]
@@ -24,10 +24,17 @@ class EditedWhileRead:
         self.reads = 0
         self.notes: list[str] = []
 
+    def stamp(self, identifier: str) -> str:
+        return f"2026-03-02T10:00:{self.version if identifier == '1' else 0:02}Z"
+
     def rows_in(
         self, source: Any, column: str, values: Sequence[str], **_: Any
     ) -> Iterator[list[dict[str, str]]]:
-        if source is RECORD.lines:
+        if source is LINE_STAMPS:
+            yield []
+        elif source is HEADER_STAMPS:
+            yield [{"internal_id": i, "changed_at": self.stamp(i)} for i in values]
+        elif source is RECORD.lines:
             self.reads += 1
             yield [
                 {"document_id": i, "line_id": "1", "is_main": "F", "memo": f"v{self.version}"}
@@ -41,7 +48,7 @@ class EditedWhileRead:
                 {
                     "internal_id": i,
                     "memo": f"v{self.version}",
-                    "modified_at": f"2026-03-02T10:00:{self.version if i == '1' else 0:02}Z",
+                    "modified_at": self.stamp(i),
                 }
                 for i in values
             ]
@@ -76,3 +83,21 @@ def test_document_that_never_holds_still_does_not_hold_up_the_others() -> None:
     headers, _ = read(client)
     assert set(headers) == {"1", "2"}
     assert client.reads <= 5
+
+
+def test_an_order_brought_by_reference_is_read_again_when_it_is_edited_meanwhile() -> None:
+    client = EditedWhileRead(edits=1)
+    headers, lines = Reader(client).documents(RECORD, ["1"], {}, DAY)  # pyright: ignore[reportArgumentType]
+    (header,), (line,) = headers.to_pylist(), lines.to_pylist()
+    assert header["memo"] == line["memo"] == "v1"
+    assert (header["brought_by"], header["changed_at"]) == ("reference", None)
+    assert header["as_of"] == at(1)
+
+
+def test_a_document_that_never_holds_still_is_known_by_an_older_change_than_its_header() -> None:
+    """So the load step, which asks NetSuite for the latest change, leaves it to a later read."""
+    for changed_at in ({"1": at(0)}, {}):
+        client = EditedWhileRead(edits=100)
+        headers, _ = Reader(client).documents(RECORD, ["1"], changed_at, DAY)  # pyright: ignore[reportArgumentType]
+        (header,) = headers.to_pylist()
+        assert header["as_of"] < header["modified_at"]

@@ -51,6 +51,20 @@ def test_a_state_is_read_as_it_was_written(state: JobState) -> None:
     assert state.get("vendor_bill", "4711") is None
 
 
+def test_a_late_state_of_an_older_version_changes_nothing(state: JobState) -> None:
+    newer = bill(partition="2026-03-15", as_of=NOON, run_id="poll")
+    state.record([newer])
+    late = {"status": Status.PENDING, "run_id": "slow", "updated_at": NOON + timedelta(hours=1)}
+    state.record([bill(as_of=NOON - timedelta(seconds=1), **late)])
+    found = state.get("vendor_bill", "1")
+    assert found is not None
+    assert (found.status, found.partition, found.as_of) == (Status.LOADED, "2026-03-15", NOON)
+    assert state.in_partition("2026-03-14") == []
+    for as_of in (NOON, NOON + timedelta(days=1), None):
+        state.record([newer, bill(as_of=as_of, **late)])
+        assert ids(list(state.by_status(Status.PENDING))) == ["1"]
+
+
 def test_attempts_are_runs_and_first_seen_is_kept(state: JobState) -> None:
     later = NOON + timedelta(days=1)
     state.record([bill(status=Status.PENDING), bill(), bill(run_id="s", updated_at=later)])
