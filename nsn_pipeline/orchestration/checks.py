@@ -245,7 +245,8 @@ def _agrees_with_ledger(day: Judged) -> CheckFigures:
             if found
             else f"all {len(headers)} bills agree with their postings, or are not posted"
         ),
-        metadata={"differ": len(found), "documents": problem_table(problems, day.decimals)},
+        metadata={"differ": len(found)}
+        | ({"documents": problem_table(problems, day.decimals)} if found else {}),
     )
 
 
@@ -257,9 +258,9 @@ def _reason_check(name: str, reasons: frozenset[Reason], day: Judged) -> CheckFi
         "documents_refused": len(failing),
         "problems": len(problems),
         **_at_stake(rows_with(outcome.documents, "document_id", failing)),
-        "documents": problem_table(problems, day.decimals),
     }
     if failing:
+        metadata["documents"] = problem_table(problems, day.decimals)
         metadata["all_problems_of_the_day"] = dg.MetadataValue.path(str(day.file))
     shown = f", the first {TABLE_ROWS} problems shown" if len(problems) > TABLE_ROWS else ""
     return CheckFigures(
