@@ -112,7 +112,7 @@ def _materialized(
     now = datetime.now(UTC).timestamp()
     return {
         day: AssetCheckEvaluationTargetMaterializationData(
-            storage_id=storage_id, run_id=context.run_id, timestamp=now
+            storage_id=storage_id, run_id=context.run.run_id, timestamp=now
         )
         for day, storage_id in latest.items()
     }

@@ -71,6 +71,24 @@ def test_range_run_records_a_check_result_for_each_day(instance: dg.DagsterInsta
     assert recorded(instance) == {"2026-03-02": True, "2026-03-03": False, "2026-03-04": True}
 
 
+@pytest.mark.parametrize(("first", "last"), [("2026-03-02", "2026-03-04"), (BAD_DAY, BAD_DAY)])
+def test_a_days_result_is_about_its_latest_materialisation(
+    instance: dg.DagsterInstance, first: str, last: str
+) -> None:
+    # Twice: the UI shows a result of an earlier materialisation, or of none, as missing.
+    for _ in range(2):
+        run(instance, first, last, dg.AssetCheckSeverity.WARN)
+    key = dg.AssetCheckKey(KEY, "complete")
+    infos = [
+        info
+        for info in instance.event_log_storage.get_asset_check_partition_info([key])
+        if info.partition_key
+    ]
+    assert {info.partition_key for info in infos} >= {first, last}
+    assert all(info.latest_materialization_storage_id for info in infos)
+    assert all(info.is_current for info in infos)
+
+
 def test_range_run_keeps_the_figures_of_each_day(instance: dg.DagsterInstance) -> None:
     from datetime import date
 
