@@ -15,6 +15,8 @@ from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.errors import ThrottledError
 from nsn_pipeline.load.pacing import Outcome, Pacer
 
+SHORTEST_REST_S = 0.1  # `Retry-After: 0`, or a date that has passed, is no leave to hammer
+
 
 class Lanes:
     """Shared by all threads of a run."""
@@ -72,28 +74,29 @@ class Lanes:
             self._refusals = 0
             self._pacer.learn(Outcome(table, asked, ran, seconds, self._in_flight))
 
-    def refused(self, table: str, asked: int, error: ThrottledError) -> float:
+    def refused(self, table: str, asked: int, error: ThrottledError) -> float | None:
         """Tell of a 429, while the lane is still held; the seconds to `rest` once it is given up.
 
-        While others are in flight, fewer connections are the cure, and nobody waits. Raises `error`
-        when ServiceNow asks for more patience than a run has, or lets nothing through any more.
+        None while others are in flight: fewer connections are the cure, and nobody waits. Raises
+        `error` when ServiceNow asks for more patience than a run has, or lets nothing through any
+        more.
         """
         with self._changed:
             in_flight = self._in_flight
             self._pacer.learn(Outcome(table, asked, 0, 0.0, in_flight, throttled=True))
             if error.retry_after_s is None and in_flight > 1:
-                return 0.0
+                return None
             if not self._resting:  # refused together is refused once
                 self._refusals += 1
             delay_s = next_delay_s(self._refusals, error, self._policy, jitter=self._jitter())
             if delay_s is None:
                 raise error
             self._resting += 1
-            return delay_s
+            return max(delay_s, SHORTEST_REST_S)
 
-    def rest(self, seconds: float) -> None:
+    def rest(self, seconds: float | None) -> None:
         """Sit out what `refused` returned; every lane stays closed meanwhile."""
-        if not seconds:
+        if seconds is None:
             return
         try:
             self._sleep(seconds)

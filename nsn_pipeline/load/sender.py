@@ -92,7 +92,7 @@ class Sender:
 
     def _step(self) -> bool:
         """Make one call; False when nothing is left to do."""
-        rest_s = 0.0
+        rest_s = None
         with self._lanes.lane():
             if batch := self._take():
                 rest_s = self._send(batch)
@@ -125,7 +125,7 @@ class Sender:
                 self._working -= 1
             return [self._unproven.popleft() for _ in range(share)]
 
-    def _send(self, batch: list[Change]) -> float:
+    def _send(self, batch: list[Change]) -> float | None:
         """Send a batch; the seconds to rest afterwards."""
         items = [self._item(str(number), change) for number, change in enumerate(batch)]
         started = self._lanes.clock()
@@ -136,7 +136,7 @@ class Sender:
         except (TransientError, OutcomeUnknownError) as error:
             self._lanes.answered(self._table.name, len(batch), 0, self._lanes.clock() - started)
             self._record(dict.fromkeys((change.key for change in batch), _unknown(error)), error)
-            return 0.0
+            return None
         took_s = next((reply.took_s for reply in replies), 0.0) or self._lanes.clock() - started
         by_id = {reply.id: reply for reply in replies}
         judged = {
@@ -149,7 +149,7 @@ class Sender:
         self._lanes.answered(self._table.name, len(batch), len(batch) - len(not_run), took_s)
         self._record(judged)
         self._resend(not_run, len(batch))
-        return 0.0
+        return None
 
     def _item(self, item_id: str, change: Change) -> BatchItem:
         if change.kind == "create":
@@ -170,7 +170,7 @@ class Sender:
             elif isinstance(failure, TransientError):
                 self._sent.failure = failure
 
-    def _throttled(self, batch: list[Change], error: ThrottledError) -> float:
+    def _throttled(self, batch: list[Change], error: ThrottledError) -> float | None:
         """None of it was run: it goes first again, without a look-up."""
         rest_s = self._lanes.refused(self._table.name, len(batch), error)
         with self._lock:

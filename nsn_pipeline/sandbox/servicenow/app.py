@@ -80,7 +80,7 @@ class Gateway:
         if not path.startswith("/api/"):
             return refused(refusals.unknown_path(path))
         if not self.throttle.enter():
-            return Reply(429)
+            return self.throttle.busy()
         try:
             return await self._in_session(method, path, query, headers, body, keep=keep)
         finally:

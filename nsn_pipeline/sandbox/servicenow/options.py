@@ -177,7 +177,9 @@ class ServiceNowOptions:
     batch_time_limit_s: float = 30.0
     batch_input_limit: int = 5_000_000
     batch_output_limit: int = 10_000_000
-    max_in_flight: int = 0  # 0 = no limit; beyond it 429 without JSON and without Retry-After
+    max_in_flight: int = 0  # 0 = no limit; beyond it 429 without JSON
+    busy_retry_after: str = ""  # what that 429 says in Retry-After; nothing, unless a proxy does
+    retry_after_as_date: bool = False  # an hourly limit says when, not for how long
     rate_limit: RateLimitRule | None = None
     session_mode: Literal["queue", "drop", "off"] = "queue"
     session_queue_limit: int = 4  # calls of one session that may wait before the rest gets 202

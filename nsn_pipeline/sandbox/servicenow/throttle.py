@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 from nsn_pipeline.sandbox.servicenow.instance import Instance
 from nsn_pipeline.sandbox.servicenow.messages import Reply, refused
@@ -40,6 +41,11 @@ class Throttle:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         return True
 
+    def busy(self) -> Reply:
+        """The answer to a call that was not let in."""
+        advice = self.instance.options.busy_retry_after
+        return Reply(429, headers=[("retry-after", advice)] if advice else [])
+
     def leave(self) -> None:
         self.in_flight -= 1
 
@@ -66,5 +72,7 @@ class Throttle:
             f"Rate limit of {rule.requests_per_hour} requests per hour for {rule.name} exceeded"
         )
         reply = refused(Refusal(429, "Rate limit exceeded", detail))
-        reply.headers.append(("retry-after", str(max(1, int(reset - now)))))
+        as_date = self.instance.options.retry_after_as_date
+        advice = formatdate(reset, usegmt=True) if as_date else str(max(1, int(reset - now)))
+        reply.headers.append(("retry-after", advice))
         return reply, headers

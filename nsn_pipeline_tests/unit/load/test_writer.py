@@ -1,3 +1,6 @@
+import threading
+from functools import partial
+
 import pytest
 
 from nsn_pipeline.conform.reasons import Reason
@@ -7,6 +10,7 @@ from nsn_pipeline.errors import (
     OutcomeUnknownError,
     ThrottledError,
 )
+from nsn_pipeline.load.lanes import SHORTEST_REST_S
 from nsn_pipeline.load.pacing import AdaptivePacer
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline_tests.unit.load.fake_servicenow import BATCH_LIMIT_S, FakeServiceNow
@@ -333,6 +337,23 @@ def test_call_refused_as_a_whole_is_sent_again_without_a_look_up() -> None:
     assert len(fake.writes) == 2
     assert len(fake.lookups) == 2  # the plan's, and the proof
     assert slept == [7]
+
+
+def test_advice_to_wait_no_time_at_all_does_not_close_the_lanes_for_ever() -> None:
+    """`Retry-After: 0`, or a date that has passed."""
+    slept: list[float] = []
+    fake = FakeServiceNow(call_errors=[ThrottledError("slow down", retry_after_s=0.0)] * 2)
+    with loader(fake, slept=slept) as writer:
+        work = partial(writer.load, VENDOR, vendors(a="A", b="B"), resolver=resolver(fake))
+        run = threading.Thread(target=work, daemon=True)
+        run.start()
+        run.join(20)
+        hangs = run.is_alive()
+        if hangs:
+            writer._lanes.rest(1)  # noqa: SLF001 - let it end all the same
+    assert not hangs
+    assert slept == [SHORTEST_REST_S] * 2
+    assert sorted(fake.by_key(TABLE)) == ["a", "b"]
 
 
 def test_server_that_asks_for_more_patience_than_a_run_has_stops_it() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -37,6 +38,20 @@ def test_calls_in_flight_beyond_the_limit_get_a_bare_429(make_desk):
     assert refused[0].body == b""
     assert "retry-after" not in refused[0].headers
     assert desk.get("proc_po").status == 200
+
+
+@pytest.mark.parametrize("advice", ["0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_busy_instance_may_give_advice_that_is_no_wait_at_all(make_desk, advice):
+    desk = make_desk(max_in_flight=1, call_latency_s=0.01, busy_retry_after=advice)
+    answers = asyncio.run(together(desk, 2))
+    assert [answer.headers.get("retry-after") for answer in answers] == [None, advice]
+
+
+def test_hourly_limit_may_say_when_instead_of_how_long(make_desk):
+    desk = make_desk(rate_limit=RateLimitRule(0), retry_after_as_date=True)
+    headers = desk.get("proc_po").headers
+    moment = parsedate_to_datetime(headers["retry-after"])
+    assert moment.timestamp() == int(headers["x-ratelimit-reset"])
 
 
 def test_latencies_of_concurrent_calls_overlap(make_desk):
