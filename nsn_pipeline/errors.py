@@ -4,6 +4,7 @@ NsnError
   ConfigurationError     fix the settings; raised before any work starts
   TransientError         wait and try again
     ThrottledError         the vendor asks us to slow down (`retry_after_s`)
+    NotSentError           it never got its turn: nothing was sent
     UnreachableError       no connection, or no answer to a request that can be repeated
     ServerFaultError       5xx, HTML in place of JSON, a hibernating instance
   OutcomeUnknownError    a write may have landed: look it up by key before sending it again
@@ -64,6 +65,10 @@ class TransientError(NsnError):
 
 class ThrottledError(TransientError):
     """HTTP 429: too many requests in flight or per hour."""
+
+
+class NotSentError(TransientError):
+    """Nothing was sent: says nothing of the vendor, and leaves nothing to look up."""
 
 
 class UnreachableError(TransientError):

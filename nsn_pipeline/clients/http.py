@@ -141,6 +141,7 @@ class Http:
             "proxies": _proxies(self.base_url),
         }
         self._counts: Counter[str] = Counter()
+        self._under_way = 0
         self._count_lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -187,6 +188,12 @@ class Http:
     def stats(self) -> HttpStats:
         with self._count_lock:
             return HttpStats(**self._counts)
+
+    @property
+    def under_way(self) -> int:
+        """Calls that are with the server now; whoever waits for a place is not."""
+        with self._count_lock:
+            return self._under_way
 
     def close(self) -> None:
         self._session.close()
@@ -240,8 +247,11 @@ class Http:
     def _exchange(self, call: _Call) -> requests.Response:
         self._get_credentials()
         with self._limiter.slot() if self._limiter else nullcontext():
-            self._count("calls")
-            return self._send(call)
+            self._count("calls", under_way=1)
+            try:
+                return self._send(call)
+            finally:
+                self._count("calls", 0, under_way=-1)
 
     def _get_credentials(self, refused: str = "") -> None:
         """Have credentials at hand; getting them has its own retries, which must not multiply."""
@@ -287,9 +297,10 @@ class Http:
             where=call.where,
         )
 
-    def _count(self, what: str) -> None:
+    def _count(self, what: str, number: int = 1, *, under_way: int = 0) -> None:
         with self._count_lock:
-            self._counts[what] += 1
+            self._counts[what] += number
+            self._under_way += under_way
 
 
 def json_object(response: requests.Response, where: Where) -> dict[str, Any]:

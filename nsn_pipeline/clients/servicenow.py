@@ -10,8 +10,9 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -22,6 +23,7 @@ from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
 from nsn_pipeline.clients.http import Http, credential_of
 from nsn_pipeline.errors import (
+    AuthenticationError,
     ConfigurationError,
     PermanentError,
     PermissionDeniedError,
@@ -30,7 +32,7 @@ from nsn_pipeline.errors import (
     Where,
 )
 
-__all__ = ["BatchItem", "BatchReply", "ColumnInfo", "ServiceNowClient", "table_url"]
+__all__ = ["BatchItem", "BatchReply", "ColumnInfo", "Found", "ServiceNowClient", "table_url"]
 
 Row = dict[str, str]
 
@@ -40,10 +42,36 @@ _MAX_URL = 8000  # servers in between give up on longer ones
 _URL_OVERHEAD = 700  # everything in a look-up's URL but fields and values
 _LONG_QUERIES = 4000  # look-ups longer than this in all travel in batches: see `_looked_up`
 _BATCHED_READS = 10  # each may hold a full page, and a batch has 30 s
+_MOST_HIDDEN = 20  # rows of one query that are told apart, each by a dozen calls
 _DICTIONARY_FIELDS = (
     "name", "element", "column_label", "internal_type", "max_length", "mandatory", "read_only",
     "reference", "unique", "default_value",
 )  # fmt: skip
+
+
+class Found(NamedTuple):
+    """Rows per value, and the values of which ServiceNow counts more rows than it shows."""
+
+    rows: dict[str, list[Row]]
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The values one query of a look-up asks for."""
+
+    key: str
+    values: list[str]
+
+    @property
+    def query(self) -> Query:
+        if len(self.values) == 1:
+            return Query().where(self.key, "=", self.values[0])
+        return Query().where_in(self.key, self.values)
+
+    def halves(self) -> "tuple[_Share, _Share]":
+        half = len(self.values) // 2
+        return _Share(self.key, self.values[:half]), _Share(self.key, self.values[half:])
 
 
 class ServiceNowClient:
@@ -66,19 +94,26 @@ class ServiceNowClient:
         Ends when the rows that remain by ServiceNow's own count are used up, never because a page
         is short: rows hidden by access rules take up places in a page.
         """
-        base = query or Query()
+        for page, _ in self._pages(table, query or Query(), fields):
+            if page:
+                yield page
+
+    def _pages(
+        self, table: str, base: Query, fields: Sequence[str], *, patient: bool = True
+    ) -> Iterator[tuple[list[Row], int]]:
+        """Pages, the empty ones too, each with the count of what remained before it."""
         if base.order:
             raise ValueError("rows are read in sys_id order, so the query may not sort")
         seen: set[str] = set()
         last, offset = "", 0
         while True:
             remaining = base.where("sys_id", ">", last) if last else base
-            page, total = self._page(table, remaining, fields, offset)
+            page, total = self._page(table, remaining, fields, offset, patient=patient)
+            if total is None:
+                total = self.stats(table, remaining, patient=patient)
             if page:
                 last = _advance(table, page, seen)
-                yield page
-            if total is None:
-                total = self.stats(table, remaining)
+            yield page, total
             if offset + len(page) >= total:
                 return
             # A page of hidden rows alone gives no key to go on from: step over it.
@@ -95,24 +130,75 @@ class ServiceNowClient:
         answer holds keys that were not asked for: then the query was widened, and trusting it would
         overwrite strangers.
         """
+        return self._find(table, key, values, fields, patient=True)[0]
+
+    def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found:
+        """As `lookup`, for whoever writes on the strength of the answer.
+
+        Says of which values rows are hidden from this user: ServiceNow counts before access rules
+        and shows after them (docs/facts/servicenow.md 2.1), and what is hidden is not absent.
+        Raises PermissionDeniedError for more of them than can be told apart, and ThrottledError at
+        once.
+        """
+        rows, doubtful = self._find(table, key, values, fields, patient=False)
+        hidden = [value for share in doubtful for value in self._hidden(table, share)]
+        return Found(rows, frozenset(hidden))
+
+    def _find(
+        self, table: str, key: str, values: Sequence[str], fields: Sequence[str], *, patient: bool
+    ) -> tuple[dict[str, list[Row]], list[_Share]]:
+        """The rows per value, and the queries that count more than they show."""
         found: dict[str, list[Row]] = {value: [] for value in values}
         wanted = list(found)
         refuse_any_unsafe(wanted)
-        folded: set[str] = set()
         asked_fields = list(dict.fromkeys(["sys_id", key, *fields]))
-        for row in self._looked_up(table, _key_queries(key, wanted, asked_fields), asked_fields):
+        doubtful: list[_Share] = []
+        shares = _shares(key, wanted, asked_fields)
+        for share, rows, total in self._looked_up(table, shares, asked_fields, patient=patient):
+            self._sort(table, key, found, rows)
+            if len(rows) < total:
+                doubtful.append(share)
+        return found, doubtful
+
+    def _sort(self, table: str, key: str, found: dict[str, list[Row]], rows: Sequence[Row]) -> None:
+        folded: set[str] = set()
+        for row in rows:
             value = row.get(key)
             if value in found:
                 found[value].append(row)
                 continue
-            folded = folded or {_folded(value) for value in wanted}
+            folded = folded or {_folded(value) for value in found}
             if value is None or _folded(value) not in folded:  # else: equal but for case
                 raise UnexpectedResponseError(
                     f"a look-up by {table}.{key} returned rows that were not asked for: the column "
                     "is unknown, unreadable or ignored",
                     where=Where(self._http.system, f"GET {table}"),
                 )
-        return found
+
+    def _hidden(self, table: str, share: _Share) -> Iterator[str]:
+        """Which values have rows that are counted and not shown: halves are asked again."""
+        rows, total = self._whole(table, share, ["sys_id", share.key], patient=False)
+        missing = total - len(rows)
+        if missing <= 0:  # a row went away between its being counted and read
+            return
+        if len(share.values) == 1:
+            yield share.values[0]
+            return
+        if missing > _MOST_HIDDEN:
+            raise PermissionDeniedError(
+                f"{missing} of {total} rows under keys of ours are hidden from this user: grant "
+                f"its role read access to all rows of {table}",
+                where=Where(self._http.system, f"GET {table}"),
+            )
+        for half in share.halves():
+            yield from self._hidden(table, half)
+
+    def _whole(
+        self, table: str, share: _Share, fields: Sequence[str], *, patient: bool
+    ) -> tuple[list[Row], int]:
+        """All rows of one query, and how many there were by ServiceNow's count."""
+        pages = list(self._pages(table, share.query, fields, patient=patient))
+        return [row for page, _ in pages for row in page], pages[0][1]
 
     def table_get(self, table: str, sys_id: str, fields: Sequence[str]) -> Row | None:
         """One record, or None when it is absent or hidden (ServiceNow does not tell which)."""
@@ -127,20 +213,25 @@ class ServiceNowClient:
             raise
         return _row(_result(response, dict, path))
 
-    def count(self, table: str, query: Query | None = None) -> int:
+    @property
+    def under_way(self) -> int:
+        """Calls that are with ServiceNow now, over all threads."""
+        return self._http.under_way
+
+    def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
         """How many rows match, by the header of the smallest possible read."""
         path = _table_path(table)
         params = {**_read_params(["sys_id"]), "sysparm_query": str(query or "")}
         params["sysparm_limit"] = "1"
-        response = self._http.request("GET", path, params=params, idempotent=True)
+        response = self._http.request("GET", path, params=params, idempotent=True, patient=patient)
         total = _total(response)
-        return self.stats(table, query) if total is None else total
+        return self.stats(table, query, patient=patient) if total is None else total
 
-    def stats(self, table: str, query: Query | None = None) -> int:
+    def stats(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
         """How many rows match, by the Aggregate API."""
         path = f"/api/now/stats/{_checked(table)}"
         params = {"sysparm_query": str(query or ""), "sysparm_count": "true"}
-        response = self._http.request("GET", path, params=params, idempotent=True)
+        response = self._http.request("GET", path, params=params, idempotent=True, patient=patient)
         result = _result(response, dict, path)
         try:
             return int(result["stats"]["count"])
@@ -171,7 +262,11 @@ class ServiceNowClient:
         return None
 
     def batch(
-        self, requests: Sequence[BatchItem], *, idempotent: bool | None = None
+        self,
+        requests: Sequence[BatchItem],
+        *,
+        idempotent: bool | None = None,
+        patient: bool = True,
     ) -> list[BatchReply]:
         """Send one batch; a reply per item, in order. Raises only when the whole call failed.
 
@@ -189,7 +284,7 @@ class ServiceNowClient:
             data=encode(batch_id, requests),
             headers={"Content-Type": "application/json"},
             idempotent=safe,
-            patient=safe,
+            patient=safe and patient,
         )
         where = Where(self._http.system, f"POST {BATCH_PATH}", response.status_code)
         return decode(
@@ -206,11 +301,11 @@ class ServiceNowClient:
         self._http.close()
 
     def _page(
-        self, table: str, query: Query, fields: Sequence[str], offset: int
+        self, table: str, query: Query, fields: Sequence[str], offset: int, *, patient: bool
     ) -> tuple[list[Row], int | None]:
         path = _table_path(table)
         params = self._list_params(query, fields, offset)
-        response = self._http.request("GET", path, params=params, idempotent=True)
+        response = self._http.request("GET", path, params=params, idempotent=True, patient=patient)
         return [_row(item) for item in _result(response, list, path)], _total(response)
 
     def _list_params(self, query: Query, fields: Sequence[str], offset: int) -> dict[str, str]:
@@ -223,38 +318,45 @@ class ServiceNowClient:
         return params
 
     def _looked_up(
-        self, table: str, queries: Sequence[Query], fields: Sequence[str]
-    ) -> Iterator[Row]:
+        self, table: str, shares: Sequence[_Share], fields: Sequence[str], *, patient: bool
+    ) -> Iterator[tuple[_Share, list[Row], int]]:
         """Long look-ups go as bodies of batches: what is in between may refuse a long URL, and
         taking one apart costs the client more than the answer does.
         """
-        alone = list(queries)
-        if sum(len(str(query)) for query in queries) > _LONG_QUERIES:
+        alone = list(shares)
+        if sum(len(str(share.query)) for share in shares) > _LONG_QUERIES:
             alone = []
-            for start in range(0, len(queries), _BATCHED_READS):
-                share = queries[start : start + _BATCHED_READS]
-                yield from self._batched(table, share, fields, alone)
-        for query in alone:
-            for page in self.rows(table, query=query, fields=fields):
-                yield from page
+            for start in range(0, len(shares), _BATCHED_READS):
+                some = shares[start : start + _BATCHED_READS]
+                yield from self._batched(table, some, fields, alone, patient=patient)
+        for share in alone:
+            rows, total = self._whole(table, share, fields, patient=patient)
+            yield share, rows, total
 
     def _batched(
-        self, table: str, queries: Sequence[Query], fields: Sequence[str], alone: list[Query]
-    ) -> Iterator[Row]:
+        self,
+        table: str,
+        shares: Sequence[_Share],
+        fields: Sequence[str],
+        alone: list[_Share],
+        *,
+        patient: bool,
+    ) -> Iterator[tuple[_Share, list[Row], int]]:
         """Rows of several look-ups; those without a complete answer are added to `alone`."""
         items = [
-            BatchItem(str(n), "GET", table_url(table, self._list_params(query, fields, 0)))
-            for n, query in enumerate(queries)
+            BatchItem(str(n), "GET", table_url(table, self._list_params(share.query, fields, 0)))
+            for n, share in enumerate(shares)
         ]
-        for query, reply in zip(queries, self.batch(items), strict=True):
-            if isinstance(reply.error, PermanentError):
-                raise reply.error
+        for share, reply in zip(shares, self.batch(items, patient=patient), strict=True):
+            error = reply.error
+            if isinstance(error, PermanentError) and not isinstance(error, AuthenticationError):
+                raise error
             listed = reply.body.get("result") if isinstance(reply.body, dict) else None
             complete = reply.status == HTTPStatus.OK and reply.error is None
             if complete and isinstance(listed, list) and reply.total == len(listed):
-                yield from (_row(item) for item in listed)
+                yield share, [_row(item) for item in listed], len(listed)
             else:
-                alone.append(query)
+                alone.append(share)
 
     def _dictionary_columns(self, table: str) -> dict[str, ColumnInfo]:
         chain: list[str] = []
@@ -284,10 +386,10 @@ def table_url(table: str, params: Mapping[str, str] | None = None, *, sys_id: st
     return f"{path}?{urlencode(params, quote_via=quote)}" if params else path
 
 
-def _key_queries(key: str, values: Sequence[str], fields: Sequence[str]) -> list[Query]:
+def _shares(key: str, values: Sequence[str], fields: Sequence[str]) -> list[_Share]:
     """IN lists short enough for a URL and about equally long; a comma needs a query of its own."""
     room = _MAX_URL - _URL_OVERHEAD - len(quote(",".join(fields), safe=""))
-    queries = [Query().where(key, "=", value) for value in values if "," in value]
+    shares = [_Share(key, [value]) for value in values if "," in value]
     listed = [value for value in values if "," not in value]
     costs = [_quoted_length(value) + len("%2C") for value in listed]
     total = sum(costs)
@@ -296,13 +398,13 @@ def _key_queries(key: str, values: Sequence[str], fields: Sequence[str]) -> list
     used = 0
     for value, cost in zip(listed, costs, strict=True):
         if chunk and (used + cost > room or used >= even):
-            queries.append(Query().where_in(key, chunk))
+            shares.append(_Share(key, chunk))
             chunk, used = [], 0
         chunk.append(value)
         used += cost
     if chunk:
-        queries.append(Query().where_in(key, chunk))
-    return queries
+        shares.append(_Share(key, chunk))
+    return shares
 
 
 def _quoted_length(value: str) -> int:

@@ -88,7 +88,8 @@ def load_documents(
     tables = [header_result]
     records = _of_documents(headers, header_result)
     held_back = 0
-    gone = _gone_postings(loader, target, headers)
+    hidden: dict[str, Problem] = {}
+    gone = _gone_postings(loader, target, headers, hidden)
     if target.lines is not None and lines is not None:
         writable = {
             document_id
@@ -98,7 +99,7 @@ def load_documents(
         chosen = lines.loc[lines["_document_id"].isin(list(writable))]
         held_back = len(lines) - len(chosen)
         # Read before the new lines are written: then there is little to read of new documents.
-        gone = _gone_lines(loader, target.lines, records, chosen)
+        gone = _gone_lines(loader, target.lines, records, chosen, hidden)
         line_result = loader.load(
             target.lines,
             chosen,
@@ -110,7 +111,10 @@ def load_documents(
         tables.append(line_result)
         for document_id, parts in _of_documents(chosen, line_result).items():
             records[document_id].extend(_with_line_id(record, document_id) for record in parts)
-    lost = {row.document_id for row in gone}
+    for document_id, problem in hidden.items():
+        unseen = RecordResult(document_id, document_id, "failed", "", (problem,))
+        records[document_id].append(unseen)
+    lost = {row.document_id for row in gone} | hidden.keys()
     _settle_drift(loader, target, (headers, lines), records, tables, resolver=resolver, lost=lost)
     rows = [
         _row(document_id, records[document_id], text, _waits_for(document_id, tables))
@@ -120,19 +124,26 @@ def load_documents(
 
 
 def _gone_lines(
-    loader: Loader, part: Target, headers: Mapping[str, list[RecordResult]], lines: pd.DataFrame
+    loader: Loader,
+    part: Target,
+    headers: Mapping[str, list[RecordResult]],
+    lines: pd.DataFrame,
+    hidden: dict[str, Problem],
 ) -> list[Gone]:
     """Lines under the headers that are there; a document without any line says nothing."""
     wanted = _keys_by_document(lines)
     owners = {headers[document_id][0].sys_id: document_id for document_id in wanted}
-    return gone_from_sets(loader, part, wanted, owners)
+    return gone_from_sets(loader, part, wanted, owners, hidden=hidden)
 
 
-def _gone_postings(loader: Loader, target: Target, postings: pd.DataFrame) -> list[Gone]:
+def _gone_postings(
+    loader: Loader, target: Target, postings: pd.DataFrame, hidden: dict[str, Problem]
+) -> list[Gone]:
     if target.set_by is None:
         return []
     wanted = _keys_by_document(postings)
-    return gone_from_sets(loader, target, wanted, {document: document for document in wanted})
+    owners = {document: document for document in wanted}
+    return gone_from_sets(loader, target, wanted, owners, hidden=hidden)
 
 
 def _keys_by_document(frame: pd.DataFrame) -> dict[str, set[str]]:

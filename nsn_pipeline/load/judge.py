@@ -13,7 +13,6 @@ from typing import NamedTuple, Protocol
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import (
-    AuthenticationError,
     ConfigurationError,
     NsnError,
     OutcomeUnknownError,
@@ -37,7 +36,7 @@ _TIMED_OUT = "maximum execution time exceeded"
 _CLASHES = ("error during insert of", "unique key violation", "duplicate entry")
 _REFUSALS = ("acl exception", "aborted by business rule", "data policy exception")
 _ENDPOINT_REFUSALS = ("failed api level acl validation",)
-_RETRIED = frozenset({202, 408, 429, 500, 502, 503, 504})
+_RETRIED = frozenset({202, 401, 408, 429, 500, 502, 503, 504})
 
 
 class Verdict(StrEnum):
@@ -63,7 +62,10 @@ class Answer(Protocol):
 
 
 class Judgement(NamedTuple):
-    """`version` is set where a read-back of it is enough to prove the record."""
+    """`version` is set where a read-back of it is enough to prove the record.
+
+    `lost_key` is a creation that came back without the key it was given.
+    """
 
     verdict: Verdict
     sys_id: str = ""
@@ -71,6 +73,7 @@ class Judgement(NamedTuple):
     words: str = ""
     retry_after_s: float | None = None
     version: str = ""
+    lost_key: bool = False
 
 
 def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
@@ -93,8 +96,8 @@ def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
 def judge(table: Table, change: Change, answer: Answer) -> Judgement:
     """Judge one answer.
 
-    Raises for answers that no record can cure: refused credentials, a closed endpoint, a table
-    that is not there, a key column that is not stored.
+    Raises for answers that no record can cure: a closed endpoint, a table that is not there.
+    Credentials are not among them: the call that brought the answer was let in with them.
     """
     if answer.status is None:
         return _not_serviced(answer)
@@ -154,12 +157,8 @@ def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgeme
     sys_id = received(record.get("sys_id")) or change.sys_id
     stored_key = received(record.get(table.external_key))
     if change.kind == "create" and stored_key != change.key:
-        raise ConfigurationError(
-            f"{table.name}.{table.external_key} does not keep the key it is given "
-            f"({change.key!r} came back as {stored_key!r}): create the column as a unique text "
-            "column that the role may read and write",
-            where=Where("ServiceNow", f"POST {table.name}", HTTPStatus.CREATED),
-        )
+        fault = problems.not_stored(table.external_key, change.key, stored_key)
+        return Judgement(Verdict.FAILED, sys_id, (fault,), lost_key=True)
     if change.kind == "create" and _as_sent(table, change.values, record):
         return Judgement(Verdict.CONFIRMED, sys_id, version=received(record.get(VERSION)))
     faults: list[Problem] = []
@@ -197,8 +196,6 @@ def _as_sent(table: Table, values: Mapping[str, str], record: Mapping[str, objec
 
 def _raise_for_everyone(table: Table, answer: Answer, text: str, words: str) -> None:
     where = Where("ServiceNow", f"write {table.name}", answer.status)
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        raise AuthenticationError(words, where=where)
     if any(refusal in text for refusal in _ENDPOINT_REFUSALS):
         raise PermissionDeniedError(words, where=where)
     if "invalid table" in text:

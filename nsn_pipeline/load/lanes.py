@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.errors import ThrottledError
 from nsn_pipeline.load.pacing import Outcome, Pacer
 
+Answered = TypeVar("Answered")
 SHORTEST_REST_S = 0.1  # `Retry-After: 0`, or a date that has passed, is no leave to hammer
 
 
@@ -29,6 +31,7 @@ class Lanes:
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.perf_counter,
+        under_way: Callable[[], int] | None = None,
     ) -> None:
         self.executor = ThreadPoolExecutor(pacer.ceiling, thread_name_prefix="load")
         self.clock = clock
@@ -36,6 +39,7 @@ class Lanes:
         self._policy = policy
         self._sleep = sleep
         self._jitter = jitter
+        self._under_way = under_way  # calls with the server: a lane may still wait for its lease
         self._changed = threading.Condition()
         self._in_flight = 0
         self._resting = 0
@@ -72,7 +76,7 @@ class Lanes:
         """Tell what a batch showed; while its lane is still held."""
         with self._changed:
             self._refusals = 0
-            self._pacer.learn(Outcome(table, asked, ran, seconds, self._in_flight))
+            self._pacer.learn(Outcome(table, asked, ran, seconds, self._with_the_server()))
 
     def refused(self, table: str, asked: int, error: ThrottledError) -> float | None:
         """Tell of a 429, while the lane is still held; the seconds to `rest` once it is given up.
@@ -82,7 +86,7 @@ class Lanes:
         more.
         """
         with self._changed:
-            in_flight = self._in_flight
+            in_flight = self._with_the_server()
             self._pacer.learn(Outcome(table, asked, 0, 0.0, in_flight, throttled=True))
             if error.retry_after_s is None and in_flight > 1:
                 return None
@@ -105,8 +109,31 @@ class Lanes:
                 self._resting -= 1
                 self._changed.notify_all()
 
+    def look_up(self, table: str, call: Callable[[], Answered]) -> Answered:
+        """Make one look-up, as often as it takes: a 429 tells of the server what it tells anywhere.
+
+        `call` must not wait out a 429 itself: it would hold its lane and tell nobody.
+        """
+        while True:
+            with self.lane():
+                started = self.clock()
+                try:
+                    found = call()
+                except ThrottledError as error:
+                    rest_s = self.refused(table, 0, error)
+                else:
+                    self.answered(table, 0, 0, self.clock() - started)
+                    return found
+            self.rest(rest_s)
+
     def close(self) -> None:
         self.executor.shutdown(wait=True, cancel_futures=True)
+
+    def _with_the_server(self) -> int:
+        """Calls under way just now, the one that has just ended included."""
+        if self._under_way is None:
+            return self._in_flight
+        return min(self._in_flight, self._under_way() + 1)
 
     def _is_open(self) -> bool:
         return not self._resting and self._in_flight < self._pacer.connections

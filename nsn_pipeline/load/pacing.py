@@ -20,7 +20,10 @@ MOST_ROUNDS = 64  # between two tries of a level that is refused: 429s stay belo
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one batch showed. `ran` counts items that were run, whatever came of them."""
+    """What one call showed. `ran` counts items that were run, whatever came of them.
+
+    A look-up asked for nothing to be run: it tells how many calls are borne, not how large.
+    """
 
     table: str
     asked: int
@@ -114,6 +117,8 @@ class AdaptivePacer:
             self._refused(outcome.in_flight - 1)
             return
         self._let_through(outcome.in_flight)
+        if not outcome.asked:
+            return
         known = self._tables.setdefault(outcome.table, _Table())
         if outcome.ran < outcome.asked:  # the time or size limit, or the whole call was lost
             known.cap = max(1.0, outcome.ran or outcome.asked / 2)

@@ -5,7 +5,7 @@ planning again after writing gives nothing but `unchanged`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -104,8 +104,12 @@ def plan(
     *,
     instance: str,
     holders: Mapping[str, Row] | None = None,
+    hidden: Collection[str] = (),
 ) -> Plan:
     """Compare field by field.
+
+    Keys that are `hidden` have rows which our role does not see: whatever was planned for them
+    would be a guess.
 
     `present` holds every row found per external key. `holders` holds rows found by the sys_id we
     would create, where a look-up by key found none: see `_held`.
@@ -114,7 +118,9 @@ def plan(
     result = Plan(problems=refused)
     for key, record in chosen.items():
         rows = present.get(key, ())
-        if len(rows) > 1:
+        if key in hidden:
+            result.problems[key] = problems.hidden_rows(table.name, table.external_key, key)
+        elif len(rows) > 1:
             sys_ids = (received(row.get("sys_id")) for row in rows)
             result.problems[key] = problems.duplicate_in_servicenow(
                 table.name, table.external_key, key, sys_ids
@@ -137,7 +143,11 @@ def plan(
 
 
 def plan_retirement(
-    table: Table, gone: Iterable[Wanted], present: Mapping[str, Sequence[Row]]
+    table: Table,
+    gone: Iterable[Wanted],
+    present: Mapping[str, Sequence[Row]],
+    *,
+    hidden: Collection[str] = (),
 ) -> Plan:
     """What to do with rows whose records NetSuite no longer has, as the profile says.
 
@@ -147,7 +157,9 @@ def plan_retirement(
     result = Plan()
     for record in gone:
         key, rows = record.key, present.get(record.key, ())
-        if len(rows) > 1:
+        if key in hidden:
+            result.problems[key] = problems.hidden_rows(table.name, table.external_key, key)
+        elif len(rows) > 1:
             sys_ids = (received(row.get("sys_id")) for row in rows)
             result.problems[key] = problems.duplicate_in_servicenow(
                 table.name, table.external_key, key, sys_ids

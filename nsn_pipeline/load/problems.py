@@ -46,6 +46,17 @@ def duplicate_in_servicenow(
     )
 
 
+def hidden_rows(table: str, external_key: str, key: str) -> Problem:
+    return Problem(
+        Reason.HIDDEN_IN_SERVICENOW,
+        None,
+        external_key,
+        key,
+        f"{table} counts rows with {external_key} = {key} and hides them from our role: grant it "
+        "read access to all rows of the table, then replay this document.",
+    )
+
+
 def key_conflict(table: str, external_key: str, key: str, sys_id: str, other_key: str) -> Problem:
     return Problem(
         Reason.KEY_CONFLICT,

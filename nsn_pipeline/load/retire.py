@@ -61,7 +61,12 @@ class Retired:
 
 
 def gone_from_sets(
-    loader: Loader, part: Target, wanted: Mapping[str, Collection[str]], owners: Mapping[str, str]
+    loader: Loader,
+    part: Target,
+    wanted: Mapping[str, Collection[str]],
+    owners: Mapping[str, str],
+    *,
+    hidden: dict[str, Problem] | None = None,
 ) -> list[Gone]:
     """Rows of these documents whose keys are not wanted any more.
 
@@ -69,11 +74,17 @@ def gone_from_sets(
     what the set column holds: the header's sys_id (lines) or the NetSuite id (postings). A row
     counts only if its key says that it belongs to the document it stands under: one that a person
     moved here from another document is that document's business, one without a key is theirs.
+    Documents with rows that our role does not see are added to `hidden`; without it, they raise.
     """
     column = part.parent_column or part.set_by
     if part.retire.how == "keep" or column is None or not owners:
         return []
-    found = loader.find(part.table, column, list(owners), ("sys_id", part.external_key, column))
+    fields = ("sys_id", part.external_key, column)
+    unseen = None if hidden is None else set[str]()
+    found = loader.find(part.table, column, list(owners), fields, hidden=unseen)
+    if hidden is not None:
+        for owner in unseen or ():
+            hidden[owners[owner]] = problems.hidden_rows(part.table, column, owner)
     gone: list[Gone] = []
     for owner, rows in found.items():
         document_id = owners[owner]

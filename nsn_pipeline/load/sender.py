@@ -9,14 +9,22 @@ comes of it but a clash: a creation carries its own sys_id, and a change sets th
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote
 
 from nsn_pipeline.clients.servicenow import BatchItem
-from nsn_pipeline.errors import NsnError, OutcomeUnknownError, ThrottledError, TransientError
+from nsn_pipeline.errors import (
+    ConfigurationError,
+    NotSentError,
+    NsnError,
+    OutcomeUnknownError,
+    ThrottledError,
+    TransientError,
+    Where,
+)
 from nsn_pipeline.load.judge import VERSION, Answer, Judgement, Verdict, judge, prove
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.plan import Change, Row
@@ -24,6 +32,16 @@ from nsn_pipeline.load.table import Table
 
 _PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
 _SMALLEST_SHARE = 100
+_KEYLESS = 20  # creations without their key, and none with it: the rest need not be tried
+
+
+class Found(Protocol):
+    """Rows per value, and the values of which rows are hidden. Asking raises a 429 at once."""
+
+    @property
+    def rows(self) -> Mapping[str, Sequence[Row]]: ...
+    @property
+    def hidden(self) -> Collection[str]: ...
 
 
 class Reply(Answer, Protocol):
@@ -38,9 +56,7 @@ class BatchClient(Protocol):
 
     def batch(self, requests: Sequence[BatchItem]) -> Sequence[Reply]: ...
 
-    def lookup(
-        self, table: str, key: str, values: Sequence[str], fields: Sequence[str]
-    ) -> Mapping[str, Sequence[Row]]: ...
+    def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found: ...
 
 
 @dataclass(slots=True)
@@ -71,6 +87,8 @@ class Sender:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._sent = Sent()
+        self._keeps_keys = False  # whether a creation of this round came back with its key
+        self._keyless = 0
 
     def send(self, changes: Sequence[Change]) -> Sent:
         """Send all changes; raises what no repetition can cure, after the open calls have ended."""
@@ -80,6 +98,8 @@ class Sender:
         wait(futures)
         for future in futures:
             future.result()
+        if self._keyless and not self._keeps_keys:
+            raise self._loses_keys()
         return self._sent
 
     def _work(self) -> None:
@@ -97,7 +117,7 @@ class Sender:
             if batch := self._take():
                 rest_s = self._send(batch)
             elif keys := self._take_unproven():
-                self._prove(keys)
+                rest_s = self._prove(keys)
             else:
                 return False
         self._lanes.rest(rest_s)
@@ -133,6 +153,9 @@ class Sender:
             replies = self._client.batch(items)
         except ThrottledError as error:
             return self._throttled(batch, error)
+        except NotSentError as error:  # nothing to learn from: it is the queue for a lease
+            self._record(dict.fromkeys((change.key for change in batch), _unknown(error)), error)
+            return None
         except (TransientError, OutcomeUnknownError) as error:
             self._lanes.answered(self._table.name, len(batch), 0, self._lanes.clock() - started)
             self._record(dict.fromkeys((change.key for change in batch), _unknown(error)), error)
@@ -148,6 +171,7 @@ class Sender:
         not_run = [change for change in batch if judged[change.key].verdict is Verdict.RESEND]
         self._lanes.answered(self._table.name, len(batch), len(batch) - len(not_run), took_s)
         self._record(judged)
+        self._watch_keys(judged[change.key] for change in batch if change.kind == "create")
         self._resend(not_run, len(batch))
         return None
 
@@ -170,6 +194,23 @@ class Sender:
             elif isinstance(failure, TransientError):
                 self._sent.failure = failure
 
+    def _watch_keys(self, created: Iterable[Judgement]) -> None:
+        with self._lock:
+            for found in created:
+                self._keyless += found.lost_key
+                self._keeps_keys |= found.sys_id != "" and not found.lost_key
+            if self._keyless >= _KEYLESS and not self._keeps_keys:
+                raise self._loses_keys()
+
+    def _loses_keys(self) -> ConfigurationError:
+        """One record may lose its key to a rule; when all do, the column does not work."""
+        table = self._table
+        return ConfigurationError(
+            f"{table.name}.{table.external_key} does not keep the keys it is given: create the "
+            "column as a unique text column that the role may read and write",
+            where=Where("ServiceNow", f"POST {table.name}"),
+        )
+
     def _throttled(self, batch: list[Change], error: ThrottledError) -> float | None:
         """None of it was run: it goes first again, without a look-up."""
         rest_s = self._lanes.refused(self._table.name, len(batch), error)
@@ -187,15 +228,23 @@ class Sender:
                 stuck = Judgement(Verdict.UNKNOWN, words="ServiceNow ran nothing of the batch")
                 self._sent.judgements.update(dict.fromkeys((c.key for c in not_run), stuck))
 
-    def _prove(self, keys: list[str]) -> None:
+    def _prove(self, keys: list[str]) -> float | None:
         """Read confirmed creations back: each is there once, as the version that was echoed."""
-        key_column = self._table.external_key
-        rows = self._client.lookup(
-            self._table.name, key_column, keys, ("sys_id", key_column, VERSION)
-        )
+        name, key_column = self._table.name, self._table.external_key
+        started = self._lanes.clock()
+        try:
+            found = self._client.find(name, key_column, keys, ("sys_id", key_column, VERSION))
+        except ThrottledError as error:
+            rest_s = self._lanes.refused(name, 0, error)
+            with self._lock:
+                self._unproven.extendleft(reversed(keys))
+            return rest_s
+        self._lanes.answered(name, 0, 0, self._lanes.clock() - started)
         judgements = self._sent.judgements
         for key in keys:
-            judgements[key] = prove(judgements[key], rows.get(key, ()))
+            if key not in found.hidden:  # else: the next look-up says so
+                judgements[key] = prove(judgements[key], found.rows.get(key, ()))
+        return None
 
 
 def _unknown(error: NsnError) -> Judgement:

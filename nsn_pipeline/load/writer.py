@@ -17,7 +17,7 @@ import pandas as pd
 from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.conform.reasons import Problem
-from nsn_pipeline.errors import ConfigurationError, TransientError
+from nsn_pipeline.errors import ConfigurationError, PermissionDeniedError, TransientError
 from nsn_pipeline.load.drift import Drift, compare_only
 from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.lanes import Lanes
@@ -25,8 +25,9 @@ from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
 from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
 from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, plan_retirement
 from nsn_pipeline.load.plan_document import Approved
+from nsn_pipeline.load.problems import hidden_rows
 from nsn_pipeline.load.resolver import LookUp, Resolver
-from nsn_pipeline.load.sender import BatchClient, Sender, Sent
+from nsn_pipeline.load.sender import BatchClient, Found, Sender, Sent
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import read_records, resolve_references
@@ -42,7 +43,10 @@ class ServiceNow(LookUp, BatchClient, Protocol):
 
     def columns(self, table: str) -> Mapping[str, object] | None: ...
 
-    def count(self, table: str, query: Query | None = None) -> int: ...
+    def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int: ...
+
+    @property
+    def under_way(self) -> int: ...
 
 
 class Loader:
@@ -72,7 +76,12 @@ class Loader:
         self._jitter = jitter
         self._clock = clock
         self._lanes = Lanes(
-            pacer or AdaptivePacer(), policy=self._policy, sleep=sleep, jitter=jitter, clock=clock
+            pacer or AdaptivePacer(),
+            policy=self._policy,
+            sleep=sleep,
+            jitter=jitter,
+            clock=clock,
+            under_way=lambda: client.under_way,
         )
         self._checked: set[str] = set()
         self._approved: Approved | None = None
@@ -149,7 +158,7 @@ class Loader:
         records, _ = distinct(table, read_records(table, frame))
         ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
         wanted = {record.key: record for record in ready.records}
-        rows = self._look_up(table, table.external_key, list(wanted))
+        rows, _ = self._look_up(table, table.external_key, list(wanted))
         return {
             key: compare_only(table, key, record.document_id, record.fields, rows[key][0])
             for key, record in wanted.items()
@@ -171,8 +180,8 @@ class Loader:
         ledger = Ledger(wanted, notes={}, max_attempts=self._policy.max_attempts)
 
         def step() -> Plan:
-            present = self._look_up(table, table.external_key, list(ledger.open))
-            return plan_retirement(table, ledger.open.values(), present)
+            present, hidden = self._look_up(table, table.external_key, list(ledger.open))
+            return plan_retirement(table, ledger.open.values(), present, hidden=hidden)
 
         self._run(table, ledger, result, step, plan_only=plan_only)
         result.records.update(ledger.records)
@@ -180,10 +189,26 @@ class Loader:
         return result
 
     def find(
-        self, table: str, column: str, values: Sequence[str], fields: Sequence[str]
+        self,
+        table: str,
+        column: str,
+        values: Sequence[str],
+        fields: Sequence[str],
+        *,
+        hidden: set[str] | None = None,
     ) -> dict[str, Sequence[Row]]:
-        """The rows whose `column` is one of `values`, in parallel look-ups."""
-        return self._found(table, column, values, fields)
+        """The rows whose `column` is one of `values`, in parallel look-ups.
+
+        Values of which rows are hidden from our role are added to `hidden`; without it, they raise.
+        """
+        rows, unseen = self._found(table, column, values, fields)
+        if unseen and hidden is None:
+            raise PermissionDeniedError(
+                hidden_rows(table, column, ", ".join(sorted(unseen)[:10])).remedy
+            )
+        if hidden is not None:
+            hidden |= unseen
+        return rows
 
     def sys_id_of(self, target: Target, key: str) -> str:
         """The sys_id under which a record of ours is created."""
@@ -192,8 +217,8 @@ class Loader:
     def held(self, target: Target) -> int:
         """How many rows of a table carry a key of ours."""
         query = Query().where_not_empty(target.external_key)
-        with self._lanes.lane():
-            return self._client.count(target.table, query)
+        count = partial(self._client.count, target.table, query, patient=False)
+        return self._lanes.look_up(target.table, count)
 
     def _run(
         self,
@@ -229,29 +254,43 @@ class Loader:
             self._wait(ledger, waiting, sent)
 
     def _plan(self, table: Table, ledger: Ledger) -> Plan:
-        present = self._look_up(table, table.external_key, list(ledger.open))
+        present, hidden = self._look_up(table, table.external_key, list(ledger.open))
         absent = [key for key in ledger.clashed if not present.get(key)]
         sys_ids = [deterministic_sys_id(self._instance, table.name, key) for key in absent]
-        by_sys_id = self._look_up(table, "sys_id", sys_ids)
+        by_sys_id, unseen = self._look_up(table, "sys_id", sys_ids)
+        hidden |= {key for key, sys_id in zip(absent, sys_ids, strict=True) if sys_id in unseen}
         holders = {sys_id: rows[0] for sys_id, rows in by_sys_id.items() if rows}
-        return plan(table, ledger.open.values(), present, instance=self._instance, holders=holders)
+        return plan(
+            table,
+            ledger.open.values(),
+            present,
+            instance=self._instance,
+            holders=holders,
+            hidden=hidden,
+        )
 
-    def _look_up(self, table: Table, column: str, values: Sequence[str]) -> Rows:
+    def _look_up(self, table: Table, column: str, values: Sequence[str]) -> tuple[Rows, set[str]]:
         return self._found(table.name, column, values, table.fields)
 
-    def _found(self, table: str, column: str, values: Sequence[str], fields: Sequence[str]) -> Rows:
+    def _found(
+        self, table: str, column: str, values: Sequence[str], fields: Sequence[str]
+    ) -> tuple[Rows, set[str]]:
+        """The rows per value, and the values of which rows are hidden from our role."""
         if not values:
-            return {}
+            return {}, set()
         shares = [values[i : i + _LOOKUP_SHARE] for i in range(0, len(values), _LOOKUP_SHARE)]
 
-        def one(share: Sequence[str]) -> Mapping[str, Sequence[Row]]:
-            with self._lanes.lane():
-                return self._client.lookup(table, column, share, fields)
+        def one(share: Sequence[str]) -> Found:
+            return self._lanes.look_up(
+                table, partial(self._client.find, table, column, share, fields)
+            )
 
         rows: Rows = {}
+        hidden: set[str] = set()
         for found in self._lanes.executor.map(one, shares):
-            rows.update(found)
-        return rows
+            rows.update(found.rows)
+            hidden.update(found.hidden)
+        return rows, hidden
 
     def _check_key_column(self, table: Table) -> None:
         """A query on a column that does not exist matches nothing, or everything, and never fails.
@@ -276,7 +315,11 @@ class Loader:
             return
         if sent.failure is not None and not sent.answered:
             raise sent.failure
-        advised = [doubt.retry_after_s for doubt in doubts if doubt.retry_after_s is not None]
+        # One record's advice is heard, and never ends the run for all.
+        longest = self._policy.max_delay_s
+        advised = [
+            min(doubt.retry_after_s, longest) for doubt in doubts if doubt.retry_after_s is not None
+        ]
         error = TransientError(doubts[0].words, retry_after_s=max(advised, default=None))
         attempt = min(ledger.attempts(), self._policy.max_attempts - 1)  # then a last look-up
         delay_s = next_delay_s(max(attempt, 1), error, self._policy, jitter=self._jitter())

@@ -21,7 +21,7 @@ from typing import Any
 
 import redis
 
-from nsn_pipeline.errors import NsnError, TransientError, Where
+from nsn_pipeline.errors import NotSentError, NsnError, Where
 from nsn_pipeline.state.connection import translated
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ return redis.call('ZREM', KEYS[1], ARGV[1])
 """
 
 
-class LeaseUnavailableError(TransientError):
+class LeaseUnavailableError(NotSentError):
     """Nobody gave up a slot, or the lock, within the time we were ready to wait."""
 
 

@@ -12,6 +12,7 @@ from nsn_pipeline.errors import (
     OutcomeUnknownError,
     PermissionDeniedError,
     ServerFaultError,
+    ThrottledError,
     UnexpectedResponseError,
 )
 from nsn_pipeline_tests.unit.clients.support import Reply, rig, sent_json, servicenow_error
@@ -255,6 +256,36 @@ def test_a_refused_batched_lookup_is_raised() -> None:
     subject, _ = client(respond, page_size=1000)
     with pytest.raises(PermissionDeniedError):
         subject.lookup("t", "u_key", [f"K{n}" for n in range(4000)], [])
+
+
+@pytest.mark.parametrize("count", [2, 40, 4000])
+def test_rows_that_are_counted_and_not_shown_are_told_by_key(count) -> None:
+    subject, _ = client(table_of(count, hidden=hex_ids(1)), page_size=1000)
+    found = subject.find("t", "u_key", [f"K{n}" for n in range(count)], [])
+    assert found.hidden == {"K1"}
+    assert sum(map(len, found.rows.values())) == count - 1
+
+
+def test_hidden_second_row_of_a_key_is_told() -> None:
+    table = table_of(2, hidden=hex_ids(1))
+    table.rows[1]["u_key"] = "K0"
+    found = client(table)[0].find("t", "u_key", ["K0", "K7"], [])
+    assert (len(found.rows["K0"]), found.hidden) == (1, {"K0"})
+
+
+def test_more_hidden_rows_than_can_be_told_apart_are_a_missing_right() -> None:
+    subject, _ = client(table_of(40, hidden=hex_ids(*range(30))), page_size=1000)
+    with pytest.raises(PermissionDeniedError, match="30 of 40 rows"):
+        subject.find("t", "u_key", [f"K{n}" for n in range(40)], [])
+
+
+def test_look_up_of_a_load_does_not_sit_out_a_429() -> None:
+    r = rig([Reply(429, b"")])
+    subject = ServiceNowClient(r.http, now=lambda: 0.0)
+    for wanted in (["K1"], [f"K{n}" for n in range(4000)]):
+        with pytest.raises(ThrottledError):
+            subject.find("t", "u_key", wanted, [])
+    assert r.slept == []
 
 
 def test_one_record_or_none() -> None:

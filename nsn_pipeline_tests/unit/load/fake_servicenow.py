@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from nsn_pipeline.clients.encoded_query import Query
-from nsn_pipeline.clients.servicenow import BatchItem, BatchReply
-from nsn_pipeline.errors import NsnError, OutcomeUnknownError
+from nsn_pipeline.clients.servicenow import BatchItem, BatchReply, Found
+from nsn_pipeline.errors import NsnError, OutcomeUnknownError, ThrottledError
 
 Body = dict[str, Any]
 Mishap = str
@@ -28,6 +28,7 @@ _NOT_DONE: dict[Mishap, tuple[int | None, Body | None]] = {
         500,
         refusal("Transaction cancelled: maximum execution time exceeded", ""),
     ),
+    "unauthenticated": (401, refusal("User Not Authenticated", "Required to provide Auth")),
     "accepted": (202, None),  # dropped behind a session
 }
 
@@ -56,6 +57,9 @@ class FakeServiceNow:
         self.read_only: set[str] = set()  # shown, and never written by us
         self.computed: dict[str, Callable[[dict[str, str]], str]] = {}  # by a rule, on each write
         self.hidden: set[str] = set()  # sys_ids that may be read and not deleted
+        self.unseen: set[str] = set()  # sys_ids that count, and that access rules do not show
+        self.lookup_errors: deque[NsnError | None] = deque()  # one per look-up of the load
+        self.under_way = 1_000  # calls with the server: never fewer than the lanes say
         self.reference_columns: set[str] = set()
         self.capacity: int | None = None  # items served per batch
         self.record_s = 0.0  # what a record takes; a batch has 30 s
@@ -78,11 +82,24 @@ class FakeServiceNow:
             self.fields_read.append(tuple(fields))
             asked, found = set(values), defaultdict(list)
             for row in self.tables[table].values():
-                if row.get(key, "") in asked:
+                if row.get(key, "") in asked and row["sys_id"] not in self.unseen:
                     found[row[key]].append(self._shown(row, fields))
             return dict(found)
 
-    def count(self, table: str, query: Query | None = None) -> int:
+    def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found:
+        with self._lock:
+            if self.lookup_errors and (error := self.lookup_errors.popleft()):
+                raise error
+            unseen = {
+                value: row
+                for row in self.tables[table].values()
+                if row["sys_id"] in self.unseen and (value := row.get(key, "")) in values
+            }
+        rows = self.lookup(table, key, values, fields)
+        return Found(rows, frozenset(unseen))
+
+    def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
+        assert not patient, "a load look-up must not sit out a 429 in its lane"
         column = str(query).removesuffix("ISNOTEMPTY")
         return sum(1 for row in self.tables[table].values() if row.get(column))
 
@@ -114,6 +131,9 @@ class FakeServiceNow:
         mishap = self.mishaps.popleft() if self.mishaps else "ok"
         if mishap.startswith("refused:"):
             return BatchReply(item.id, 403, refusal("Operation Failed", mishap[8:]))
+        if mishap.startswith("advised:"):
+            error = ThrottledError("slow down", retry_after_s=float(mishap[8:]))
+            return BatchReply(item.id, 429, None, error)
         if mishap in _NOT_DONE:
             return BatchReply(item.id, *_NOT_DONE[mishap])
         kept = {key: dict(row) for key, row in self._table_of(item).items()}

@@ -5,7 +5,6 @@ import pytest
 from nsn_pipeline.clients.servicenow import BatchReply
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import (
-    AuthenticationError,
     ConfigurationError,
     OutcomeUnknownError,
     PermissionDeniedError,
@@ -78,10 +77,11 @@ def test_column_that_servicenow_owns_may_be_overwritten_or_hidden() -> None:
         assert judge(TABLE, change, answer(201, {"result": echo})).verdict is Verdict.CONFIRMED
 
 
-def test_key_column_that_keeps_nothing_stops_the_run() -> None:
+def test_key_that_was_not_kept_is_a_fault_of_the_record() -> None:
     echo = {k: v for k, v in ECHO.items() if k != "u_netsuite_id"}
-    with pytest.raises(ConfigurationError, match=r"core_company\.u_netsuite_id"):
-        judge(TABLE, CREATE, answer(201, {"result": echo}))
+    judgement = judge(TABLE, CREATE, answer(201, {"result": echo}))
+    assert (judgement.verdict, judgement.lost_key) == (Verdict.FAILED, True)
+    assert judgement.problems[0].reason is Reason.NOT_STORED
 
 
 def test_table_may_choose_its_own_sys_id() -> None:
@@ -105,11 +105,23 @@ TIMED_OUT = refusal("Transaction cancelled: maximum execution time exceeded", ""
         answer(201, {"result": ECHO, **TIMED_OUT}),
         answer(200, {"result": ECHO}),
         answer(201, {"result": []}),
+        answer(401, refusal("User Not Authenticated", "Required")),
         answer(429, None),
         answer(500, TIMED_OUT),
         answer(503, None),
     ],
-    ids=["lost", "202", "cut", "error in 201", "wrong 2xx", "list", "429", "time-out", "503"],
+    ids=[
+        "lost",
+        "202",
+        "cut",
+        "error in 201",
+        "wrong 2xx",
+        "list",
+        "401",
+        "429",
+        "time-out",
+        "503",
+    ],
 )
 def test_answer_that_proves_nothing_is_looked_up(reply: BatchReply) -> None:
     assert judge(TABLE, CREATE, reply).verdict is Verdict.UNKNOWN
@@ -162,7 +174,6 @@ def test_refusal_keeps_servicenows_words(change: Change, detail: str) -> None:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (answer(401, refusal("User Not Authenticated", "Required")), AuthenticationError),
         (
             answer(403, refusal("User Not Authorized", "Failed API level ACL Validation")),
             PermissionDeniedError,

@@ -367,3 +367,18 @@ def test_a_run_cut_off_while_it_retires_is_finished_by_the_next(fake: FakeServic
     _, retired = sync(fake, [], deleted=("9",))
     assert fake.by_key(INVOICE)["9"][0]["currency"] == "XXX"
     assert retired.documents["9"].status == "retired"
+
+
+def test_document_whose_removed_line_is_hidden_from_our_role_is_not_loaded(
+    fake: FakeServiceNow,
+) -> None:
+    (removed,) = fake.by_key(LINE)["9-3"]
+    fake.unseen.add(removed["sys_id"])
+    with loader(fake) as writer:
+        headers = frame(BILL, {"9": bill(), "10": bill()})
+        rows = frame(BILL_LINE, {key: line(key.partition("-")[0]) for key in ("9-1", "10-1")})
+        known = Resolver(fake, {"vendor": VENDOR, "vendor_bill": DOCUMENT})
+        result = load_documents(writer, DOCUMENT, headers, rows, resolver=known)
+    found = {row.document_id: row for row in result.documents}
+    assert (found["9"].status, found["10"].status) == ("failed", "loaded")
+    assert [problem.reason for problem in found["9"].problems] == [Reason.HIDDEN_IN_SERVICENOW]

@@ -1,17 +1,21 @@
 import threading
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
 
+from nsn_pipeline.clients.retry import RetryPolicy
+from nsn_pipeline.clients.servicenow import Found
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
+    NotSentError,
     OutcomeUnknownError,
     ThrottledError,
 )
-from nsn_pipeline.load.lanes import SHORTEST_REST_S
-from nsn_pipeline.load.pacing import AdaptivePacer
+from nsn_pipeline.load.lanes import SHORTEST_REST_S, Lanes
+from nsn_pipeline.load.pacing import AdaptivePacer, FixedPacer, Outcome
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline_tests.unit.load.fake_servicenow import BATCH_LIMIT_S, FakeServiceNow
 from nsn_pipeline_tests.unit.load.make import VENDOR, frame, load, loader, resolver, vendors
@@ -350,10 +354,132 @@ def test_advice_to_wait_no_time_at_all_does_not_close_the_lanes_for_ever() -> No
         run.join(20)
         hangs = run.is_alive()
         if hangs:
-            writer._lanes.rest(1)  # noqa: SLF001 - let it end all the same
+            writer._lanes.rest(1)  # let it end all the same
     assert not hangs
     assert slept == [SHORTEST_REST_S] * 2
     assert sorted(fake.by_key(TABLE)) == ["a", "b"]
+
+
+class Refused(AdaptivePacer):
+    """Counts the refusals it is told of."""
+
+    refusals = 0
+
+    def learn(self, outcome: Outcome) -> None:
+        self.refusals += outcome.throttled
+        super().learn(outcome)
+
+
+class Busy(FakeServiceNow):
+    """Bears two look-ups at once: those two wait until a third was refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.refusals = 0, 0
+        self.refused = threading.Event()
+        self.gate = threading.Lock()
+
+    def find(self, table, key, values, fields) -> Found:
+        with self.gate:
+            if self.inside == 2:
+                self.refusals += 1
+                self.refused.set()
+                raise ThrottledError("too many requests")
+            self.inside += 1
+        self.refused.wait(5)
+        try:
+            return super().find(table, key, values, fields)
+        finally:
+            with self.gate:
+                self.inside -= 1
+
+
+def test_look_ups_slow_down_as_writes_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nsn_pipeline.load.writer._LOOKUP_SHARE", 10)
+    rows = vendors(**{f"v{n}": "x" for n in range(200)})
+    quiet, fake = FakeServiceNow(), Busy()
+    load(quiet, rows)
+    fake.tables = quiet.tables
+    pacer = Refused(16)
+    with loader(fake, pacer=pacer) as writer:
+        result = writer.load(VENDOR, rows, resolver=resolver(fake))
+    assert counts(result) == {"unchanged": 200}
+    assert fake.refusals
+    assert len(fake.lookups) == 20  # each share was answered once
+    assert pacer.refusals == fake.refusals
+    assert fake.refusals < 100
+
+
+def test_wait_advised_to_a_look_up_is_a_wait_for_all() -> None:
+    slept: list[float] = []
+    fake = FakeServiceNow()
+    fake.lookup_errors.extend([ThrottledError("slow down", retry_after_s=7), None])
+    fake.lookup_errors.append(ThrottledError("slow down", retry_after_s=9))  # the proof
+    assert counts(load(fake, vendors(v1="Acme"), slept=slept)) == {"created": 1}
+    assert slept == [7, 9]
+
+
+def test_only_calls_that_are_with_the_server_count_as_in_flight() -> None:
+    """A lane may be waiting for its lease, which another process holds."""
+    told: list[Outcome] = []
+    pacer = Listening(8, told=told)
+    lanes = Lanes(pacer, policy=RetryPolicy(), under_way=lambda: 0)
+    with lanes.lane(), lanes.lane(), lanes.lane():
+        lanes.answered(TABLE, 5, 5, 0.1)
+        rest_s = lanes.refused(TABLE, 5, ThrottledError("no"))
+    assert [outcome.in_flight for outcome in told] == [1, 1]
+    assert rest_s is not None  # nobody else is through: fewer connections are no cure
+    lanes.close()
+
+
+def test_lease_that_was_not_had_teaches_nothing() -> None:
+    told: list[Outcome] = []
+    fake = FakeServiceNow(call_errors=[NotSentError("no free slot")])
+    with loader(fake, pacer=Listening(1, 1, told=told)) as writer:
+        result = writer.load(VENDOR, vendors(v1="Acme", v2="Bolt"), resolver=resolver(fake))
+    assert counts(result) == {"created": 2}
+    assert [(one.asked, one.ran) for one in told if one.asked] == [(1, 1)] * 2
+
+
+@dataclass(frozen=True)
+class Listening(FixedPacer):
+    ceiling: int = 8
+    told: list[Outcome] = field(default_factory=list)
+
+    def learn(self, outcome: Outcome) -> None:
+        self.told.append(outcome)
+
+
+def test_record_that_lost_its_key_fails_alone() -> None:
+    fake = FakeServiceNow()
+    fake.computed["u_netsuite_id"] = lambda row: "" if row["name"] == "Bolt" else row["name"]
+    result = load(fake, vendors(Acme="Acme", v2="Bolt", Crane="Crane"))
+    assert counts(result) == {"created": 2, "failed": 1}
+    (problem,) = result.records["v2"].problems
+    assert (problem.reason, problem.column) == (Reason.NOT_STORED, "u_netsuite_id")
+
+
+def test_advice_to_one_record_does_not_end_the_run() -> None:
+    slept: list[float] = []
+    fake = FakeServiceNow(mishaps=["advised:1800", "ok"])
+    assert counts(load(fake, vendors(v1="Acme", v2="Bolt"), slept=slept)) == {"created": 2}
+    assert slept == [60]
+
+
+def test_one_record_refused_as_unauthenticated_is_no_end_of_the_run() -> None:
+    fake = FakeServiceNow(mishaps=["ok"] + ["unauthenticated"] * 9)
+    result = load(fake, vendors(v1="Acme", v2="Bolt"))
+    assert counts(result) == {"created": 1, "failed": 1}
+
+
+def test_record_hidden_from_our_role_is_neither_made_again_nor_called_loaded() -> None:
+    fake = FakeServiceNow()
+    fake.seed(TABLE, [{"sys_id": "e" * 32, "u_netsuite_id": "v1", "name": "Acme"}])
+    fake.unseen.add("e" * 32)
+    result = load(fake, vendors(v1="Acme", v2="Bolt"))
+    assert counts(result) == {"created": 1, "failed": 1}
+    assert result.records["v1"].problems[0].reason is Reason.HIDDEN_IN_SERVICENOW
+    assert [sent["u_netsuite_id"] for _, _, sent in fake.writes] == ["v2"]
 
 
 def test_server_that_asks_for_more_patience_than_a_run_has_stops_it() -> None:
