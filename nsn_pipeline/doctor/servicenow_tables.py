@@ -12,7 +12,12 @@ from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.doctor.finding import Checklist
 from nsn_pipeline.doctor.needs import TableNeed, TargetNeed, merged
 from nsn_pipeline.doctor.servicenow_login import deny_endpoints
-from nsn_pipeline.errors import MissingTableError, NsnError, PermissionDeniedError
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    MissingTableError,
+    NsnError,
+    PermissionDeniedError,
+)
 
 _TEXTS = frozenset(
     {"string", "url", "email", "phone_number_e164", "ph_number", "translated_text", "html",
@@ -73,6 +78,8 @@ def check_tables(
             shown[need.table] = client.columns(need.table)
         except PermissionDeniedError:
             denied.append(need.table)
+        except AuthenticationError:
+            raise  # the next table would be refused too, and each refusal counts towards a lock
         except NsnError as error:
             _report_absent(checklist, need, error)
     if len(denied) == len(needs):

@@ -12,7 +12,7 @@ from nsn_pipeline.doctor.finding import Finding, Status
 from nsn_pipeline.doctor.preflight import preflight
 from nsn_pipeline.errors import ConfigurationError, UnreachableError
 from nsn_pipeline.settings import load_settings
-from nsn_pipeline_tests.faults.cases import FAULTS, Seeded
+from nsn_pipeline_tests.faults.cases import BASIC, FAULTS, Seeded
 from nsn_pipeline_tests.faults.healthy import Case, Healthy, World, healthy_systems
 from nsn_pipeline_tests.faults.test_doctor_states_facts import KEYS, TBA
 
@@ -100,3 +100,12 @@ def test_an_outage_is_no_fault_of_the_configuration(
     case = Case(environment={"SERVICENOW_BASE_URL": "http://127.0.0.1:1"})
     with connected(systems, case) as (connections, _), pytest.raises(UnreachableError):
         preflight(connections)
+
+
+def test_a_wrong_password_is_tried_once_and_not_for_each_table(systems: Healthy) -> None:
+    """Each refusal counts towards locking the integration user."""
+    case = Case(environment={**BASIC, "SERVICENOW_PASSWORD": "wrong"})
+    with connected(systems, case) as (connections, _):
+        with pytest.raises(ConfigurationError, match="credentials refused"):
+            preflight(connections)
+        assert connections.call_stats("servicenow").calls == 1
