@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TextIO
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 # The full-width forms are folded to the plain ones by some versions.
@@ -31,8 +32,16 @@ def plain(cell_text: str) -> str:
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     """A file with its header, for spreadsheets and programs alike."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
+    write_csv(out, columns, rows)
+    return out.getvalue()
+
+
+def write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> int:
+    """The same into a file opened with `newline=""`, row by row; returns how many rows."""
+    writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(columns)
+    count = 0
     for row in rows:
         writer.writerow([cell(row[name]) for name in columns])
-    return out.getvalue()
+        count += 1
+    return count

@@ -13,6 +13,7 @@ from nsn_pipeline.audit.trail_entry import NO_HASH, chained, decode, split
 
 _SEQ = re.compile(rb'^{"seq":(\d+),')
 _HEALED = b'"event":"healed"'
+_ENTRY = re.compile(rb',"hash":"[0-9a-f]{64}"}[^\n]')  # no crash leaves bytes like these
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,10 @@ class _Walk:
         self._seq = 0
         self._bad = bytearray()  # bytes since the last entry that held
         self._bad_faults: list[ChainFault] = []
+        # The same since the last line that is an entry, though a changed one.
+        self._changed_hash = ""
+        self._since = bytearray()
+        self._since_faults: list[ChainFault] = []
 
     def take(self, line: Line) -> None:
         result = self.result
@@ -112,12 +117,17 @@ class _Walk:
 
     def end(self, anchors: Sequence[Anchor]) -> None:
         result = self.result
-        if self._bad and not self._bad.endswith(b"\n") and len(self._bad_faults) == 1:
+        torn, faults = (
+            (self._since, self._since_faults)
+            if self._changed_hash
+            else (self._bad, self._bad_faults)
+        )
+        if torn and not torn.endswith(b"\n") and len(faults) == 1 and not _ENTRY.search(torn):
             # What a crash leaves: the last write, not whole. The next run heals it.
-            result.faults.remove(self._bad_faults[0])
+            result.faults.remove(faults[0])
             result.notes.append(
-                f"the last write to {self._bad_faults[0].segment} was torn by a crash "
-                f"({len(self._bad)} bytes): the next run notes it and goes on"
+                f"the last write to {faults[0].segment} was torn by a crash "
+                f"({len(torn)} bytes): the next run notes it and goes on"
             )
         for anchor in anchors:
             if anchor.seq > result.seq:
@@ -142,6 +152,7 @@ class _Walk:
         self._lost = False
         self._bad.clear()
         self._bad_faults.clear()
+        self._since_anew("")
         for anchor in self._anchors.get(seq, ()):
             if anchor.hash != stated:
                 detail = f"{anchor.source} knows entry {seq} with another hash: it was rewritten"
@@ -161,6 +172,7 @@ class _Walk:
         hashes = {chained(previous, body) for previous in self._previous}
         self._previous = {stated, *hashes}
         self._lost = not _is_entry(line.raw)
+        self._since_anew("" if self._lost else stated)
         self._seq = seq
         self.result.entries += 1
         self.result.seq, self.result.hash = seq, stated
@@ -178,19 +190,31 @@ class _Walk:
         self.result.faults.append(fault)
         self._bad_faults.append(fault)
         self._bad += line.raw
+        self._since += line.raw
+        self._since_faults.append(fault)
+
+    def _since_anew(self, digest: str) -> None:
+        self._changed_hash = digest
+        self._since.clear()
+        self._since_faults.clear()
 
     def _heals(self, line: Line, body: bytes, stated: str, seq: int) -> bool:
         """Whether the line is the note a later run made of bytes that were not whole."""
-        if _HEALED not in body or chained(self._good, body) != stated:
+        if _HEALED not in body:
+            return False
+        if chained(self._good, body) == stated:
+            torn, faults = bytes(self._bad), self._bad_faults
+        elif self._changed_hash and chained(self._changed_hash, body) == stated:
+            torn, faults = bytes(self._since), self._since_faults
+        else:
             return False
         data = decode(line.raw).data
-        torn = bytes(self._bad)
         if data.get("bytes") != len(torn) or data.get("sha256") != _sha256(torn):
             return False
         result = self.result
-        for fault in self._bad_faults:
+        for fault in faults:
             result.faults.remove(fault)
-        if data.get("lines") or data.get("known"):
+        if data.get("lines") or data.get("known") or _ENTRY.search(torn):
             self._damage(line, seq, data)
         else:
             result.notes.append(
@@ -201,12 +225,13 @@ class _Walk:
         return True
 
     def _damage(self, line: Line, seq: int, data: Mapping[str, object]) -> None:
-        known = data.get("known")
-        detail = (
-            f"entries {seq} to {known} were written once and are gone"
-            if known
-            else f"{data.get('lines')} whole lines before this one had been changed"
-        )
+        known, lines = data.get("known"), data.get("lines")
+        if known:
+            detail = f"entries {self._seq + 1} to {known} were written once and are gone"
+        elif lines:
+            detail = f"{lines} whole lines before this one had been changed"
+        else:
+            detail = "the line break of the entry before this one had been changed"
         detail += f", as the run that wrote entry {seq} found"
         self.result.faults.append(ChainFault("damaged", line.segment, line.number, seq, detail))
 
@@ -219,6 +244,26 @@ def healed_data(torn: bytes, known: int | None = None) -> dict[str, object]:
         "lines": torn.count(b"\n"),
     }
     return data if known is None else {**data, "known": known}
+
+
+def taken_up(raw: bytes, seq: int, digest: str) -> tuple[int, str] | None:
+    """Number and hash of a whole line after the entry `seq`; None when the line is none.
+
+    A line that was changed is an entry still, and a fault that `verify` names: what follows is
+    chained to what the line itself says.
+    """
+    parts = split(raw.removesuffix(b"\n"))
+    if parts is None or not _is_entry(raw):
+        return None
+    body, stated = parts
+    own = decode(raw).seq
+    if chained(digest, body) == stated:
+        return own, stated
+    if not raw.endswith(b"\n"):
+        return None
+    if chained(digest, _renumbered(body, own, seq + 1)) == stated:
+        return seq + 1, stated  # nothing but its number was changed
+    return (own, stated) if own > seq else None
 
 
 def _by_seq(anchors: Iterable[Anchor]) -> dict[int, list[Anchor]]:

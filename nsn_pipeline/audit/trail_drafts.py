@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from nsn_pipeline.audit.trail_entry import Draft, Event, data_digest
-from nsn_pipeline.audit.trail_privacy import WITHHELD, Privacy
+from nsn_pipeline.audit.trail_privacy import WITHHELD, Privacy, scrubbed
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load.plan import Change
 
@@ -194,7 +194,8 @@ def _told(  # noqa: PLR0917
 ) -> Told:
     told = {"reason": reason, "line": line, "column": column, "value": value, "remedy": remedy}
     told["reference"] = reference
-    return {name: one for name, one in told.items() if one is not None and one != ""}
+    # As the entry will hold it, so that the same problems are known again.
+    return {name: scrubbed(one) for name, one in told.items() if one is not None and one != ""}
 
 
 def _without(told: Told, secrets: Collection[str]) -> Told:

@@ -18,6 +18,8 @@ from typing import Any
 
 import orjson
 
+from nsn_pipeline.audit.trail_privacy import without_ibans
+
 NO_HASH = "0" * 64
 _END = re.compile(rb',"hash":"([0-9a-f]{64})"}$')
 _SPAN = 3  # consecutive numbers worth writing as a span
@@ -89,7 +91,7 @@ def encode(
     elif draft.documents:
         fields["of"] = packed(draft.documents)
     if draft.data:
-        fields["data"] = draft.data
+        fields["data"] = without_ibans(draft.data)
     body = orjson.dumps(fields)
     digest = chained(previous, body)
     return body[:-1] + b',"hash":"' + digest.encode() + b'"}\n', digest

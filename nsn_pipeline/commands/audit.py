@@ -1,6 +1,5 @@
 """`nsn audit`: reads the trail. Nothing here writes to it, or to either system."""
 
-import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ import dagster as dg
 from rich.console import Console
 from rich.markup import escape
 
-from nsn_pipeline.audit.spreadsheet import cell
+from nsn_pipeline.audit.spreadsheet import write_csv
 from nsn_pipeline.audit.trail_chain import Anchor, Verification
 from nsn_pipeline.audit.trail_entry import Entry
 from nsn_pipeline.audit.trail_facts import COLUMNS, Fact, facts
@@ -25,7 +24,7 @@ from nsn_pipeline.commands.audit_text import print_story
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
-from nsn_pipeline.orchestration.trail import TRAIL_METADATA
+from nsn_pipeline.orchestration.trail import TRAIL_METADATA, noted_head
 from nsn_pipeline.settings import load_settings
 from nsn_pipeline.state.trail import Trail
 
@@ -69,7 +68,7 @@ def verify_trail(console: Console, *, as_json: bool) -> bool:
         told = asdict(result) | {"intact": result.intact, "trail": head.trail_id, "gone": gone}
         print(json.dumps(told, indent=1))
     else:
-        _print_verification(console, result, gone, trail.folder)
+        _print_verification(console, result, gone, folder=trail.folder, own_id=head.trail_id)
     return result.intact and not gone
 
 
@@ -93,17 +92,12 @@ def export_trail(console: Console, first: date, last: date, *, form: str, out: P
 
 
 def _write(file: TextIO, rows: Iterable[Fact], form: str) -> int:
+    if form == "csv":
+        return write_csv(file, COLUMNS, rows)
     count = 0
-    if form == "jsonl":
-        for row in rows:
-            kept = {name: value for name, value in row.items() if value}
-            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
-            count += 1
-        return count
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([cell(row[name]) for name in COLUMNS])
+        kept = {name: value for name, value in row.items() if value}
+        file.write(json.dumps(kept, ensure_ascii=False) + "\n")
         count += 1
     return count
 
@@ -128,15 +122,15 @@ def _dagster_notes(connections: Connections) -> Iterator[tuple[str, Anchor]]:
                 told = record.asset_materialization
                 note = told.metadata.get(TRAIL_METADATA) if told else None
                 text = str(note.value) if note else ""
-                trail_id, _, rest = text.partition(":")
-                seq, _, digest = rest.partition(":")
-                if seq.isdigit() and int(seq) and text not in seen:
+                head = noted_head(text, connections.trail)
+                if head is not None and text not in seen:
                     seen.add(text)
-                    yield trail_id, Anchor(int(seq), digest, f"Dagster run {record.run_id[:8]}")
+                    source = f"Dagster run {record.run_id[:8]}"
+                    yield head.trail_id, Anchor(head.seq, head.hash, source)
 
 
 def _print_verification(
-    console: Console, result: Verification, gone: dict[str, int], folder: Path
+    console: Console, result: Verification, gone: dict[str, int], *, folder: Path, own_id: str
 ) -> None:
     count = len(result.segments)
     console.print(f"Trail in {folder}", soft_wrap=True, highlight=False)
@@ -147,6 +141,11 @@ def _print_verification(
     )
     if result.entries and result.intact:
         console.print(f"[green]The chain holds[/green] up to entry {result.seq:,}.")
+        console.print(
+            f"Its end, to be noted elsewhere: {own_id}:{result.seq}:{result.hash}",
+            soft_wrap=True,
+            highlight=False,
+        )
     elif not result.entries:
         console.print("There is no entry yet.")
     if result.anchors:

@@ -6,7 +6,7 @@ then a rejection. Codes are compared as texts: "0712" is not "712". Names are ne
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
@@ -48,6 +48,7 @@ class Resolution:
     sys_id: str | None
     reason: Reason | None
     method: Method
+    override: "Override | None" = field(default=None, compare=False)  # the line that led there
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Crosswalk:
                 targets = {override.servicenow_code for override in found}
                 if len(targets) > 1:  # an overlap that no mapping file passes the loader with
                     return Resolution(code, None, None, self.reason("AMBIGUOUS"), "override")
-                return self._find(code, targets.pop(), day, "override")
+                return replace(self._find(code, targets.pop(), day, "override"), override=found[0])
         if code is None or code not in self.rows:
             return Resolution(code, None, None, self.reason("MISSING"), "unmapped")
         return self._find(code, code, day, "exact")

@@ -6,17 +6,16 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypedDict
 
-from nsn_pipeline.audit.trail_cures import Way, cures, ways
+from nsn_pipeline.audit.trail_cures import Use, Way, cures, ways
 from nsn_pipeline.conform.outcome import SKIPPED, Context, Outcome
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of, rows_with, values_of
 from nsn_pipeline.load.documents import DocumentRow
 from nsn_pipeline.records.registry import REGISTRY
+from nsn_pipeline.state.trail import Head, Trail
 from nsn_pipeline.state.trail_index import Known
 
-TRAIL_METADATA = (
-    "trail_end"  # trail id, sequence and hash: the end of the trail as Dagster knows it
-)
+TRAIL_METADATA = "trail_end"  # the end of the trail as Dagster knows it, see `end_note`
 
 
 class Ages(TypedDict, total=False):
@@ -24,6 +23,24 @@ class Ages(TypedDict, total=False):
 
     first_seen: datetime
     failing_since: datetime
+
+
+def end_note(trail: Trail) -> str:
+    """Whose trail, its id, sequence and hash: one Dagster instance may see several pairs."""
+    return f"{trail.folder.name}:{trail.head()}"
+
+
+def noted_head(text: str, trail: Trail) -> Head | None:
+    """The head in such a note; None when it is not of this trail's account pair and profile.
+
+    Notes of earlier releases name no owner: they count when their id is this trail's.
+    """
+    parts = text.rsplit(":", 3)
+    if len(parts) not in {3, 4} or not parts[-2].isdigit() or not int(parts[-2]):
+        return None
+    trail_id, seq, digest = parts[-3:]
+    is_own = parts[0] == trail.folder.name if len(parts) == 4 else trail_id == trail.head().trail_id  # noqa: PLR2004
+    return Head(trail_id, int(seq), digest) if is_own else None
 
 
 def ages(stood: Known | None) -> Ages:
@@ -81,7 +98,7 @@ class _Cures:
         self._overrides = cache(connections.overrides)
         self._outcome = outcome
         self._context = context
-        self._lead = cache(self._ways)
+        self._used: dict[str, list[Use]] | None = None
         self._held: dict[str, set[str]] | None = None
 
     def __call__(
@@ -96,16 +113,31 @@ class _Cures:
             waits_for,
             accepted=accepted,
             holds=self._holds().get(document_id, ()) if accepted else (),
-            lead=self._lead,
+            lead=lambda reference: self._ways(document_id, reference),
             suppliers=self._context.vendors,
         )
 
-    def _ways(self, reference: str) -> list[Way]:
+    def _ways(self, document_id: str, reference: str) -> list[Way]:
+        uses = self._uses().get(document_id, ())
         found: list[Way] = []
         for crosswalk in (self._context.gl_crosswalk, self._context.cc_crosswalk):
             if reference.startswith(f"{crosswalk.kind}:"):
-                found += ways(crosswalk, self._overrides(crosswalk.kind), reference)
+                found += ways(crosswalk, self._overrides(crosswalk.kind), reference, uses)
         return found
+
+    def _uses(self) -> dict[str, list[Use]]:
+        """What each document names now; an account or department names itself, everywhere."""
+        if self._used is None:
+            self._used = defaultdict(list)
+            record_type, usage = self._outcome.record_type, self._outcome.usage
+            if REGISTRY[record_type].shape == "dimension":
+                kind = "gl_account" if record_type == "gl_account" else "cost_center"
+                for document_id in values_of(self._outcome.documents, "document_id"):
+                    self._used[document_id].append(Use(kind, document_id, None, None))
+            for row in records_of(usage) if usage is not None else ():
+                use = Use(row["kind"], row["internal_id"], row["subsidiary_id"], row["date"])
+                self._used[row["document_id"]].append(use)
+        return self._used
 
     def _holds(self) -> dict[str, set[str]]:
         """Every text in the accepted rows of each document; a dimension's rows hold no sys_ids."""

@@ -15,12 +15,19 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from nsn_pipeline.audit.trail_chain import Anchor, Line, Verification, healed_data, verify
+from nsn_pipeline.audit.trail_chain import (
+    Anchor,
+    Line,
+    Verification,
+    healed_data,
+    taken_up,
+    verify,
+)
 from nsn_pipeline.audit.trail_entry import (
     NO_HASH,
     Draft,
@@ -116,7 +123,7 @@ class Trail:
             return self.head()
         with self._locked():
             index = self._index()
-            end = self._end_to_write()
+            end = replace(self._end_to_write())  # the noted one stays true if this fails
             first, start = end.segment, end.offset
             lines: list[bytes] = []
             added: list[tuple[Entry, Place]] = []
@@ -126,7 +133,10 @@ class Trail:
             if end.unended:
                 lines.append(b"\n")
                 offset += 1
-            for draft in self._with_preface(end, wanted):
+            known = self._known_elsewhere(end)
+            preface = self._preface(end, wanted[0].run_id, known)
+            end.seq = known or end.seq  # a number that was given once is never given again
+            for draft in [*preface, *wanted]:
                 same_as = _repeated(index, listed, draft, end.seq + 1)
                 line, digest = encode(
                     draft, seq=end.seq + 1, at=at, previous=end.hash, same_as=same_as
@@ -142,25 +152,30 @@ class Trail:
             with contextlib.suppress(sqlite3.Error):  # derived: caught up with by the next reader
                 index.add(added)
             head = Head(self._id(), end.seq, end.hash)
-            if self._anchors is not None:
-                self._anchors.write(head.trail_id, head.seq, head.hash)
+            self._note_elsewhere(head)
         return head
 
-    def _with_preface(self, end: _End, drafts: Sequence[Draft]) -> Iterator[Draft]:
+    def _preface(self, end: _End, run_id: str, known: int | None) -> list[Draft]:
         """What must be said first: whose trail begins here, or that its end was not whole."""
-        run_id = drafts[0].run_id
-        known = self._known_elsewhere(end)
         if end.seq == 0 and not end.torn:
             self._trail_id = uuid.uuid4().hex
-            yield Draft(Event.STARTED, run_id, data={"trail": self._trail_id, **self._owner})
-        elif end.torn or known:
+            return [Draft(Event.STARTED, run_id, data={"trail": self._trail_id, **self._owner})]
+        if end.torn or known:
             data = healed_data(end.torn + b"\n" * end.unended, known)
             data["lines"] = end.torn.count(b"\n")
             if end.seq == 0:
                 self._trail_id = uuid.uuid4().hex
                 data |= {"trail": self._trail_id, **self._owner}
-            yield Draft(Event.HEALED, run_id, data=data)
-        yield from drafts
+            return [Draft(Event.HEALED, run_id, data=data)]
+        return []
+
+    def _note_elsewhere(self, head: Head) -> None:
+        """Never backwards: what Redis knows beyond the end is the proof that it was there."""
+        if self._anchors is None:
+            return
+        seq, _ = self._anchors.read().get(head.trail_id, (0, ""))
+        if head.seq > seq:
+            self._anchors.write(head.trail_id, head.seq, head.hash)
 
     def _known_elsewhere(self, end: _End) -> int | None:
         """The last entry Redis knows, when it is beyond the end: entries are missing there."""
@@ -222,8 +237,8 @@ class Trail:
             if line.number == 1 and good_seq == 0 and before and parts:
                 # The first line of an earlier segment: its own word must do.
                 good_seq, good_hash = decode(line.raw).seq, parts[1]
-            elif parts and chained(good_hash, parts[0]) == parts[1]:
-                good_seq, good_hash = decode(line.raw).seq, parts[1]
+            elif found := taken_up(line.raw, good_seq, good_hash):
+                good_seq, good_hash = found
                 torn.clear()
             else:
                 torn += line.raw

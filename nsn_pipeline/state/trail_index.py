@@ -78,9 +78,6 @@ class TrailIndex:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        self._types: dict[str, int] = dict(
-            connection.execute("SELECT name, code FROM types").fetchall()
-        )
 
     @classmethod
     def at(cls, path: Path) -> Self | None:
@@ -99,14 +96,37 @@ class TrailIndex:
 
     @classmethod
     def new(cls, path: Path) -> Self:
-        """An empty index in place of what is there."""
+        """An empty index in place of what is there.
+
+        Emptied in one transaction: other processes may have the file open, and go on with it. Only
+        a file that is no database is removed.
+        """
+        try:
+            return cls._emptied(path)
+        except sqlite3.OperationalError:
+            raise  # locked, or no room: to remove it would harm who has it open
+        except sqlite3.DatabaseError:
+            pass
         for one in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             one.unlink(missing_ok=True)
+        return cls._emptied(path)
+
+    @classmethod
+    def _emptied(cls, path: Path) -> Self:
         connection = _opened(path)
-        connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        index = cls(connection)
-        with connection:
-            index._say("layout", LAYOUT)
+        try:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                tables = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+                for (name,) in connection.execute(tables).fetchall():
+                    connection.execute(f'DROP TABLE "{name}"')
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                index = cls(connection)
+                index._say("layout", LAYOUT)
+        except sqlite3.Error:
+            connection.close()
+            raise
         return index
 
     def close(self) -> None:
@@ -150,13 +170,13 @@ class TrailIndex:
             SELECT seq, segment, offset, length FROM entries WHERE seq IN own OR same_as IN own
             ORDER BY seq
             """,
-            (self._types.get(record_type), document_id),
+            (self._type(record_type), document_id),
         )
         return [Place(*row) for row in rows]
 
     def known(self, record_type: str, ids: Sequence[str]) -> dict[str, Known]:
         """How these documents stood, those of which anything is told."""
-        code = self._types.get(record_type)
+        code = self._type(record_type)
         found: dict[str, Known] = {}
         for start in range(0, len(ids), ASKED_AT_ONCE):
             part = ids[start : start + ASKED_AT_ONCE]
@@ -173,7 +193,7 @@ class TrailIndex:
         """Digest and entry of the last list of this event, day and record type."""
         row: Any = self._db.execute(
             "SELECT digest, seq FROM sets WHERE type = ? AND day = ? AND event = ?",
-            (self._types.get(record_type), day or "", event.value),
+            (self._type(record_type), day or "", event.value),
         ).fetchone()
         return row
 
@@ -252,11 +272,14 @@ class TrailIndex:
             self._stand(entry, code, [one for (one,) in listed], at)
 
     def _code(self, record_type: str) -> int:
-        if record_type not in self._types:
-            self._db.execute("INSERT INTO types (name) VALUES (?)", (record_type,))
-            row = self._db.execute("SELECT code FROM types WHERE name = ?", (record_type,))
-            self._types[record_type] = row.fetchone()[0]
-        return self._types[record_type]
+        self._db.execute("INSERT OR IGNORE INTO types (name) VALUES (?)", (record_type,))
+        row = self._db.execute("SELECT code FROM types WHERE name = ?", (record_type,))
+        return row.fetchone()[0]
+
+    def _type(self, record_type: str) -> int | None:
+        """Asked every time: another process may have added it, or made the index again."""
+        row = self._db.execute("SELECT code FROM types WHERE name = ?", (record_type,)).fetchone()
+        return None if row is None else row[0]
 
     def _say(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
@@ -264,6 +287,10 @@ class TrailIndex:
 
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=60, isolation_level="IMMEDIATE")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection

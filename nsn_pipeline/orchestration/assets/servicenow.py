@@ -47,7 +47,7 @@ from nsn_pipeline.orchestration.reporting import (
     target_columns,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
-from nsn_pipeline.orchestration.trail import TRAIL_METADATA, record_load
+from nsn_pipeline.orchestration.trail import TRAIL_METADATA, end_note, record_load
 from nsn_pipeline.profiles.model import Profile, Target
 from nsn_pipeline.state.job_state import DocumentState, Status
 
@@ -190,7 +190,7 @@ def _load(
                 retiring = Retiring(connections, target, names, allowed=allowed(context))
             moved = retiring.moved if retiring else Moved(connections, names)
             tally = _load_days(connections, target, names, days, moved=moved, retiring=retiring)
-            trail_end = str(connections.trail.head())
+            trail_end = end_note(connections.trail)
         for day in days:
             for asset_key in keys:
                 told = tally.reports[day][asset_key.path[-1]].metadata()

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from nsn_pipeline.audit.trail_cures import cures, ways
+from nsn_pipeline.audit.trail_cures import Use, cures, ways
 from nsn_pipeline.audit.trail_drafts import (
     Step,
     gate_drafts,
@@ -224,11 +225,16 @@ def of(
     *,
     waits_for: Collection[str] = (),
     accepted: bool = True,
+    office: str = "3",
+    account: str = "716",
 ) -> list[dict[str, Any]]:
+    use = Use("gl_account", account, office, date(2026, 3, 2))
+    numbered = (replace(one, line=number) for number, one in enumerate(walk.overrides, 2))
+    walk = replace(walk, overrides=tuple(numbered))  # as read from a file with a header
     file = overrides(rows).set_axis(pd.Index(range(2, len(rows) + 2)), axis=0)
     return cures(
         problems, waits_for, accepted=accepted, holds=holds,
-        lead=lambda reference: ways(walk, file, reference), suppliers={"451"},
+        lead=lambda reference: ways(walk, file, reference, [use]), suppliers={"451"},
     )  # fmt: skip
 
 
@@ -256,7 +262,37 @@ def test_what_the_document_itself_carries_decides_between_several_ways() -> None
     rows = [{"netsuite_id": "716", "servicenow_code": "5800", "subsidiary_id": "1"}]
     walk = crosswalk(gl_overrides=rows, gl_accounts=[*GL_ROWS, NEW_ROW])
     assert of(MISSING, walk, rows, {"new7160"})[0]["how"] == "account"
-    assert of(MISSING, walk, rows, {"gl5800"})[0]["how"] == "override"
+    assert of(MISSING, walk, rows, {"gl5800"}, office="1")[0]["how"] == "override"
+    assert of(MISSING, walk, rows, {"gl5800"})[0]["how"] == "changed"
+
+
+OFFICES = [
+    {"netsuite_code": "7160", "subsidiary_id": "2", "servicenow_code": "5800", "owner": "a"},
+    {"netsuite_code": "7160", "subsidiary_id": "3", "servicenow_code": "5800", "owner": "b",
+     "valid_to": "2026-03-01"},
+    {"netsuite_code": "7160", "subsidiary_id": "3", "servicenow_code": "5800", "owner": "c",
+     "valid_from": "2026-03-02"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_override_of_the_documents_own_office_and_day_is_named(accepted: bool) -> None:
+    """All three lines lead to the same account: only one of them cured this bill."""
+    walk = crosswalk(gl_overrides=[dict(row) for row in OFFICES])
+    held = {"gl5800"} if accepted else set[str]()
+    (cure,) = of(MISSING, walk, OFFICES, held, accepted=accepted)
+    assert (cure["line"], cure["subsidiary_id"], cure["owner"]) == (4, "3", "c")
+    (other,) = of(MISSING, walk, OFFICES, held, accepted=accepted, office="2")
+    assert (other["line"], other["owner"]) == (2, "a")
+
+
+@pytest.mark.parametrize("changed", [{"office": "4"}, {"account": "642"}])
+def test_without_a_line_of_its_own_that_is_led_anywhere_nothing_is_called_its_cure(
+    changed: dict[str, str],
+) -> None:
+    walk = crosswalk(gl_overrides=[dict(row) for row in OFFICES])
+    (cure,) = of(MISSING, walk, OFFICES, (), accepted=False, **changed)
+    assert cure["how"] == "changed"
 
 
 def test_a_document_that_no_longer_names_the_account_was_changed() -> None:

@@ -64,8 +64,11 @@ def test_a_private_flag_is_read_from_the_profile(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [IBAN, IBAN.replace(" ", ""), f"pay to {IBAN}, thanks", "GB82WEST12345698765432."]
-)
+    "text",
+    [IBAN, IBAN.replace(" ", ""), f"pay to {IBAN}, thanks", "GB82WEST12345698765432.",
+     "DE89370400440532013000 THANKS", f"{IBAN} INV 12345", "GB82WEST12345698765432 REF 1",
+     "gb82west12345698765432 ref 1", f"REF AB12 {IBAN.lower()} X", f"{IBAN} {IBAN}"],
+)  # fmt: skip
 def test_ibans_are_found_in_free_text(text: str) -> None:
     assert WITHHELD in scrubbed(text)
     assert "3704" not in scrubbed(text)
@@ -74,7 +77,8 @@ def test_ibans_are_found_in_free_text(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["DE89 3704 0044 0532 0130 01", "PO12345678901234567", "", "INV-2026-0000000000001",
+    ["DE89 3704 0044 0532 0130 01", "DE893704004405320130001", "de89370400440532013000ab12cd34ef",
+     "PO12345678901234567", "", "INV-2026-0000000000001",
      "Add account 7160 'Agency staff' (office Leeds) to itfm_gl_accounts in ServiceNow."],
 )  # fmt: skip
 def test_other_text_is_left_alone(text: str) -> None:

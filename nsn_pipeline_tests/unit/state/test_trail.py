@@ -250,7 +250,7 @@ def test_a_changed_last_entry_does_not_pass_for_a_torn_one(opened: Open) -> None
     assert [(f.kind, f.line) for f in opened().verify().faults] == [("changed", 3)]
     opened().append([listing(Event.WRITTEN, "1")])
     found = opened().verify()
-    assert [(fault.kind, fault.line) for fault in found.faults] == [("damaged", 4)]
+    assert [(fault.kind, fault.line) for fault in found.faults] == [("changed", 3)]
     assert events(opened())[-1] == ("written", "r1")
 
 
@@ -263,8 +263,102 @@ def test_entries_cut_off_the_end_are_missed_by_redis(opened: Open) -> None:
     opened().append([listing(Event.WRITTEN, "1")])
     found = opened().verify()  # going on does not make it good
     assert [fault.detail for fault in found.faults] == [
-        "entries 3 to 3 were written once and are gone, as the run that wrote entry 3 found"
+        "entries 3 to 3 were written once and are gone, as the run that wrote entry 4 found"
     ]
+    assert [entry.seq for entry in opened().entries()] == [1, 2, 4, 5]  # no number twice
+
+
+@pytest.mark.parametrize("line", [2, 4, 6])
+@pytest.mark.parametrize("tail", [b"", b'{"seq":8,"at'], ids=["whole", "torn"])
+def test_a_changed_byte_does_not_disown_the_entries_after_it(
+    opened: Open, anchors: RedisAnchors, line: int, tail: bytes
+) -> None:
+    trail = opened()
+    head = trail.append([rejected(str(number)) for number in range(1, 7)])
+    lines = segment(trail).read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line].replace(b"7160", b"7161")
+    segment(trail).write_bytes(b"".join(lines) + tail)
+    trail.close()
+    after = opened().append([listing(Event.WRITTEN, "1", run="r2")])
+    assert after.seq == head.seq + 1 + bool(tail)
+    assert anchors.read()[head.trail_id] == (after.seq, after.hash)
+    found = opened().verify()
+    assert [(fault.kind, fault.line) for fault in found.faults] == [("changed", line + 1)]
+    assert len(found.notes) == bool(tail)
+    assert [entry.seq for entry in opened().entries()] == list(range(1, after.seq + 1))
+    assert events(opened(), "6") == [("rejected", "r1")]
+
+
+def test_redis_is_never_told_of_an_earlier_end(opened: Open, anchors: RedisAnchors) -> None:
+    trail = opened()
+    head = trail.append([rejected("1")])
+    anchors.write(head.trail_id, 1_000, "f" * 64)
+    trail._note_elsewhere(head)
+    assert anchors.read()[head.trail_id] == (1_000, "f" * 64)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_changed_last_line_break_is_found_without_any_anchor(opened: Open, goes_on: bool) -> None:
+    trail = opened(anchors=None)
+    trail.append([rejected("1"), rejected("2")])
+    content = segment(trail).read_bytes()
+    segment(trail).write_bytes(content[:-1] + b"\x0b")
+    trail.close()
+    if goes_on:
+        opened(anchors=None).append([listing(Event.WRITTEN, "1", run="r2")])
+    found = opened(anchors=None).verify()
+    assert [fault.kind for fault in found.faults] == ["damaged" if goes_on else "unreadable"]
+
+
+def test_a_record_type_another_process_added_is_known(opened: Open) -> None:
+    mine, theirs = opened(), opened()
+    mine.append([listing(Event.ACCEPTED, "1")])
+    theirs.append([listing(Event.ACCEPTED, "1")])
+    inode = (mine.folder / "index.sqlite").stat().st_ino
+    for trail in (mine, theirs):  # both know the file before the new types come
+        assert trail.known("purchase_order", ["9"]) == {}
+    mine.append([Draft(Event.REJECTED, "r1", "purchase_order", None, "9", data={"problems": []})])
+    assert theirs.known("purchase_order", ["9"])["9"].state == "rejected"
+    theirs.append([Draft(Event.REJECTED, "r1", "purchase_order", None, "8", data={"problems": []})])
+    theirs.append([Draft(Event.REJECTED, "r1", "vendor", None, "7", data={"problems": []})])
+    assert mine.known("vendor", ["7"])["7"].state == "rejected"
+    assert (mine.folder / "index.sqlite").stat().st_ino == inode
+
+
+def test_an_index_made_again_is_the_one_others_have_open(opened: Open) -> None:
+    mine, theirs = opened(), opened()
+    mine.append([listing(Event.ACCEPTED, "1")])
+    assert theirs.known("vendor_bill", ["1"])
+    inode = (mine.folder / "index.sqlite").stat().st_ino
+    mine.rebuild_index()
+    assert (mine.folder / "index.sqlite").stat().st_ino == inode
+    theirs.append([rejected("1", run="r2")])
+    assert mine.known("vendor_bill", ["1"])["1"].state == "rejected"
+
+
+def test_what_cannot_be_put_into_words_leaves_the_end_where_it_was(opened: Open) -> None:
+    trail = opened()
+    trail.append([rejected("1")])
+    broken = Draft(Event.REJECTED, "r1", "vendor_bill", None, "2", data={"problems": object()})
+    with pytest.raises(TypeError):
+        trail.append([rejected("3"), broken])
+    trail.append([rejected("4")])
+    assert trail.verify().intact
+    assert [entry.seq for entry in trail.entries()] == [1, 2, 3]
+
+
+def test_no_iban_reaches_the_trail_by_any_field(opened: Open) -> None:
+    iban = "DE89370400440532013000"
+    data = {
+        "document": {"tranid": f"{iban} INV 1", "vendor": f"Acme {iban}"},
+        "problems": [{"reason": "X", "reference": f"vendor:{iban}"}],
+        "cured": [{"owner": f"x {iban.lower()} Y", "note": iban}],
+        "records": [{"key": iban, "fields": {"memo": ("", f"{iban} THANKS")}}],
+    }
+    trail = opened()
+    trail.append([Draft(Event.REJECTED, "r1", "vendor_bill", None, "2", data=data)])
+    assert b"370400440532013000" not in segment(trail).read_bytes()
+    assert segment(trail).read_bytes().count(b"[withheld]") == 7
 
 
 def test_a_whole_trail_that_is_gone_is_missed_by_redis(opened: Open) -> None:
