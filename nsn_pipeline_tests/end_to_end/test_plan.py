@@ -20,8 +20,12 @@ from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day
 from nsn_pipeline.orchestration.jobs import unread_days
 from nsn_pipeline.orchestration.planning import PLAN_KEY
 from nsn_pipeline.profiles.loader import load_profile
+from nsn_pipeline.sandbox.data.expectation import expected
+from nsn_pipeline.sandbox.data.generator import generate
+from nsn_pipeline.sandbox.netsuite.edits import Edits
 from nsn_pipeline.settings import load_project_settings
 from nsn_pipeline.state.job_state import DocumentState, Status
+from nsn_pipeline_tests.end_to_end.test_retire import free_bills, store_of
 from nsn_pipeline_tests.end_to_end.test_sync import written
 from nsn_pipeline_tests.support.company import WEEK, Company
 
@@ -121,19 +125,100 @@ def test_a_plan_shows_what_a_sync_would_change_and_changes_nothing(edited: Edite
     }
 
 
-def test_a_saved_plan_is_carried_out_exactly(edited: Edited, tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What leaves NetSuite besides: a whole bill, and the last line of another."""
+
+    bill: str
+    line: str
+    rows: frozenset[tuple[str, str]]  # table and key of all that has to go for it
+
+
+@pytest.fixture
+def removed(edited: Edited) -> Removed:
+    home = edited.company.home
+    rejected = set(expected(generate("tiny", 1)).rejected_bills)
+    bills = [one for one in free_bills(home, rejected) if one["id"] != edited.bill]
+    long = next(one for one in bills if int(one["lines"]) >= 3)
+    bill = next(one["id"] for one in bills if one is not long)
+    line = f"{long['id']}-{long['last']}"
+    store = store_of(home, date.fromisoformat(LATER))
+    Edits(store).delete(bill)
+    Edits(store).delete_line(long["id"], long["last"])
+    store.close()
+    rows = {("sn_apo_invoice", bill)} | {
+        (table, key)
+        for table in ("sn_apo_invoice_line", "u_netsuite_gl_posting")
+        for key in written(home, table)
+        if key.startswith((f"{bill}-", f"{line}-")) or key == line
+    }
+    return Removed(bill, line, frozenset(rows))
+
+
+def test_a_saved_plan_is_carried_out_exactly_with_what_is_to_be_retired(
+    edited: Edited, removed: Removed, tmp_path: Path
+) -> None:
     path = tmp_path / "plan.json"
-    plan = run_plan(QUIET, REQUEST).plan
+    request = replace(REQUEST, allow_retire=100)
+    result = run_plan(QUIET, request)
+    plan = result.plan
     save_plan(plan, path)
-    sys_id = plan.changes[0].change.sys_id
+    retired = {one.identity for one in plan.changes if one.change.kind == "retire"}
+    assert retired == removed.rows
+    assert sum(counts.get("retire", 0) for counts in plan.counts.values()) == len(retired)
+    assert "the record is deleted" in printed(result)
+    home = edited.company.home
+    held = {table: len(written(home, table)) for table, _ in retired}
 
     summary = apply_plan(QUIET, path)
 
     assert summary.errors == []
-    assert edited.company.writes == [f"PATCH /api/now/table/sn_apo_invoice/{sys_id}"]
-    assert "1 of 1 planned changes carried out" in summary.notes
-    with pytest.raises(ConfigurationError, match="nothing to update any more"):
+    method = {"create": "POST", "update": "PATCH", "retire": "PATCH"}
+    assert sorted(edited.company.writes) == sorted(
+        f"{'DELETE' if one.change.deletes else method[one.change.kind]} "
+        f"/api/now/table/{one.table}/{one.change.sys_id}"
+        for one in plan.changes
+    )
+    assert f"{plan.writes} of {plan.writes} planned changes carried out" in summary.notes
+    assert written(home, "sn_apo_invoice")[removed.bill]["state"] == "canceled"
+    for table in ("sn_apo_invoice_line", "u_netsuite_gl_posting"):
+        gone = len([one for one in retired if one[0] == table])
+        assert len(written(home, table)) == held[table] - gone < held[table]
+    assert_told(edited)
+    with pytest.raises(ConfigurationError, match="there is nothing to"):
         apply_plan(QUIET, path)
+
+
+def assert_told(edited: Edited) -> None:
+    """The load asset's materialisation of the day says what was planned, with old and new."""
+    wanted = dg.AssetRecordsFilter(
+        dg.AssetKey(["servicenow", "sn_apo_invoice"]), asset_partitions=[LATER]
+    )
+    (record,) = edited.instance.fetch_materializations(wanted, limit=5).records
+    metadata = record.asset_materialization.metadata
+    assert metadata["plan"].value["fields"]["short_description"] == 1
+    assert metadata["plan"].value["kinds"]["retire"] == 1
+    rows = [row.data for row in metadata["changes"].value.records]
+    (memo,) = [row for row in rows if row["key"] == edited.bill]
+    assert (memo["column"], memo["new"]) == ("short_description", "Corrected")
+    assert memo["old"] != memo["new"]
+
+
+def test_a_plan_says_what_the_brake_will_not_let_go(
+    edited: Edited, removed: Removed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NSN_RETIRE_MAX_COUNT", "0")
+    result = run_plan(QUIET, REQUEST)
+    assert result.summary.errors == []
+    assert [one.identity for one in result.plan.changes if one.change.kind == "retire"] == []
+    held = {one.document_id: one for one in result.plan.failing}
+    assert {removed.bill, removed.line.partition("-")[0]} <= set(held)
+    assert held[removed.bill].reasons == ("RETIREMENT_HELD",)
+    assert "--allow-retire" in held[removed.bill].remedy
+    assert result.has_findings
+    text = " ".join(printed(result).split())
+    assert "RETIREMENT_HELD" in text
+    assert "--allow-retire" in text
 
 
 def netsuite_moves(edited: Edited, _path: Path) -> None:
