@@ -119,6 +119,11 @@ class Connections:
         folder = "planned" if self.is_plan else "landing"
         return Landing(self.settings.project.home / folder / self._pair)
 
+    @property
+    def landing_of_syncs(self) -> Landing:
+        """What syncs read, in a plan as well: to look at, never to write."""
+        return Landing(self.settings.project.home / "landing" / self._pair)
+
     @cached_property
     def redis(self) -> Connection:
         """The Redis server: `REDIS_URL`, or the embedded one."""

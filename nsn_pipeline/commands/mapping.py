@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
 
@@ -19,7 +20,7 @@ from nsn_pipeline.conform.crosswalk import OVERRIDE_COLUMNS, CrosswalkKind
 from nsn_pipeline.connections import OVERRIDE_FILES, Connections
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.orchestration.assets.mapping import headline
-from nsn_pipeline.orchestration.mapping_view import MappingView, mapping_view
+from nsn_pipeline.orchestration.mapping_view import MappingView, mapping_view, read_usage
 from nsn_pipeline.orchestration.snapshots import landed_decimals
 from nsn_pipeline.settings import load_settings
 
@@ -41,7 +42,8 @@ def run_check(console: Console, kinds: Sequence[str], *, as_json: bool) -> bool:
     with Connections(load_settings(), run_id="nsn-mapping") as connections:
         decimals = landed_decimals(connections.landing)
         named = cast("Sequence[CrosswalkKind]", kinds)
-        told = [_checked(connections, kind, decimals) for kind in named]
+        usage = read_usage(connections)
+        told = [_checked(connections, kind, usage, decimals) for kind in named]
     if as_json:
         print(json.dumps(told, indent=1))
         return not any(one["faults"] for one in told)
@@ -56,11 +58,11 @@ def run_check(console: Console, kinds: Sequence[str], *, as_json: bool) -> bool:
 
 
 def _checked(
-    connections: Connections, kind: CrosswalkKind, decimals: Mapping[str, int]
+    connections: Connections, kind: CrosswalkKind, usage: pa.Table, decimals: Mapping[str, int]
 ) -> dict[str, Any]:
     file = f"mappings/{OVERRIDE_FILES[kind]}"
     try:
-        view = mapping_view(connections, kind)
+        view = mapping_view(connections, kind, usage)
     except ConfigurationError as error:
         faults = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
         return {"file": file, "faults": faults, "flags": [], "coverage": "not known: see above"}
@@ -84,7 +86,8 @@ def run_suggest(console: Console, kinds: Sequence[str], out: Path | None) -> boo
         raise ConfigurationError(f"{out} exists: name another file with --out, or remove it")
     with Connections(load_settings(), run_id="nsn-mapping") as connections:
         decimals = landed_decimals(connections.landing)
-        views = [mapping_view(connections, kind) for kind in cast("Sequence[CrosswalkKind]", kinds)]
+        usage, named = read_usage(connections), cast("Sequence[CrosswalkKind]", kinds)
+        views = [mapping_view(connections, kind, usage) for kind in named]
     rows = [row for view in views for row in suggestions(view, decimals)]
     if out is None:
         print(json.dumps(rows, indent=1))
@@ -120,7 +123,7 @@ def suggestions(view: MappingView, decimals: Mapping[str, int]) -> list[dict[str
             "netsuite_code": one.code,
             "netsuite_name": one.name,
             "reason": one.reason,
-            "waiting": ", ".join(counted(one.stake.counts())),
+            "waiting": ", ".join(counted(one.stake.documents)),
             "at_stake": money_text(one.stake.amounts.get("vendor_bill", {}), decimals),
         }
         rows.extend(

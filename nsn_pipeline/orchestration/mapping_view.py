@@ -6,10 +6,12 @@ which accounts and cost centers they use.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date, datetime
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pyarrow as pa
 
 from nsn_pipeline.audit.candidates import Candidate, candidates
 from nsn_pipeline.audit.coverage import (
@@ -19,22 +21,16 @@ from nsn_pipeline.audit.coverage import (
     at_stake,
     by_office,
     covered,
+    resolved,
     unused,
 )
 from nsn_pipeline.conform.crosswalk import Crosswalk, CrosswalkKind, Override
 from nsn_pipeline.conform.dimensions import needless_ids
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.frames import records_of, rows_with
-from nsn_pipeline.landing import Landing
+from nsn_pipeline.frames import records_of
 from nsn_pipeline.orchestration.snapshots import DIMENSION_ASSETS, Snapshots
+from nsn_pipeline.orchestration.usage_rollup import rolled_up
 from nsn_pipeline.profiles.mappings import Fault
-
-# Record types whose documents use accounts and cost centers, by conformed asset.
-USED_BY = {
-    "vendor_bill": "invoices",
-    "purchase_order": "purchase_orders",
-    "gl_posting": "gl_postings",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +52,23 @@ class MappingView:
     kind: CrosswalkKind
     crosswalk: Crosswalk
     faults: list[Fault]
-    usage: Mapping[str, pd.DataFrame]
+    usage: pa.Table
     subsidiaries: Mapping[str, str]
     needless: frozenset[str]
+    today: date
 
     @cached_property
     def codes(self) -> pd.DataFrame:
         """How every code of NetSuite resolves today."""
-        return self.crosswalk.coverage(datetime.now(UTC).date())
+        return self.crosswalk.coverage(self.today)
+
+    @cached_property
+    def resolved(self) -> pa.Table:
+        return resolved(self.crosswalk, self.usage)
 
     @cached_property
     def uses(self) -> list[Covered]:
-        return covered(self.crosswalk, self.usage, self.subsidiaries)
+        return covered(self.crosswalk, self.resolved, self.subsidiaries)
 
     @cached_property
     def offices(self) -> list[OfficeCoverage]:
@@ -76,7 +77,7 @@ class MappingView:
     @cached_property
     def unmapped(self) -> list[Unmapped]:
         """What waits for most first; rows nobody can need only where documents use them."""
-        stakes = at_stake(self.uses)
+        stakes = at_stake(self.resolved)
         reasons: dict[str, str] = {one.internal_id: one.reason for one in self.uses if one.reason}
         for row in records_of(self.codes, ("internal_id", "reason")):
             if row["reason"] and row["internal_id"] not in self.needless:
@@ -92,22 +93,27 @@ class MappingView:
             )
             for internal_id, reason in reasons.items()
         ]
-        return sorted(found, key=lambda one: (-sum(one.stake.counts().values()), one.code))
+        return sorted(found, key=lambda one: (-one.stake.documents.total(), one.code))
 
     @cached_property
     def flags(self) -> dict[Override, str]:
         """Lines that are no fault, and yet somebody should look at."""
         known = self.crosswalk
         flagged: dict[Override, str] = {}
-        if self.usage:  # before the first document was read, nothing can have been used
-            idle = unused(known, self.usage.values())
+        if self.usage.num_rows:  # before the first document was read, nothing can have been used
+            idle = unused(known, self.resolved)
             flagged |= dict.fromkeys(idle, "no document read so far uses it")
         flagged |= dict.fromkeys(known.subjectless(), "NetSuite shows no such row")
         flagged |= dict.fromkeys(known.dangling(), "its code is not in ServiceNow")
         return dict(sorted(flagged.items(), key=lambda item: item[0].line))
 
 
-def mapping_view(connections: Connections, kind: CrosswalkKind) -> MappingView:
+def read_usage(connections: Connections) -> pa.Table:
+    """What documents use, as syncs read them; a plan looks there, too, and leaves all as it is."""
+    return rolled_up(connections.landing_of_syncs, keep=not connections.is_plan)
+
+
+def mapping_view(connections: Connections, kind: CrosswalkKind, usage: pa.Table) -> MappingView:
     """Reads both systems' rows, unless this run has landed them.
 
     Raises ConfigurationError when the mapping file itself cannot be read as one.
@@ -118,24 +124,8 @@ def mapping_view(connections: Connections, kind: CrosswalkKind) -> MappingView:
         kind=kind,
         crosswalk=snapshots.unchecked(kind),
         faults=snapshots.faults(kind),
-        usage=read_usage(connections.landing),
+        usage=usage,
         subsidiaries={row["internal_id"]: row["name"] or row["internal_id"] for row in names},
         needless=frozenset(needless_ids(snapshots.netsuite(DIMENSION_ASSETS[kind]))),
+        today=datetime.now(ZoneInfo(connections.settings.project.timezone)).date(),
     )
-
-
-def read_usage(landing: Landing) -> dict[str, pd.DataFrame]:
-    """What each record type's documents use, each document as its newest day has it."""
-    found: dict[str, pd.DataFrame] = {}
-    for record_type, asset in USED_BY.items():
-        path = ("conformed", asset, "usage")
-        seen: set[str] = set()
-        parts: list[pd.DataFrame] = []
-        for day in reversed(landing.partitions(path)):
-            if landing.rows(path, day):
-                part = rows_with(landing.read(path, day), "document_id", seen, inside=False)
-                seen.update(part["document_id"].dropna())
-                parts.append(part)
-        if parts:
-            found[record_type] = pd.concat(parts, ignore_index=True)
-    return found

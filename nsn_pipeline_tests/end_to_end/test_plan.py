@@ -110,7 +110,14 @@ def test_a_plan_shows_what_a_sync_would_change_and_changes_nothing(edited: Edite
         assert edited.instance.get_materialized_partitions(key) == set()
     project = load_project_settings()
     assert unread_days(edited.instance, project, datetime(2026, 3, 9, 12, tzinfo=UTC), keys) == []
-    # and it is there to see in the UI
+    # nor what checks say of these days; and it is there to see in the UI
+    checks = edited.company.definitions.resolve_asset_graph().asset_check_keys
+    assert checks
+    for key in checks:
+        history = edited.instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
+        told = [r.event.dagster_event for r in history if r.event and r.event.dagster_event]
+        assert not [e for e in told if isinstance(e.event_specific_data, dg.AssetCheckEvaluation)]
+    assert not list((company.home / "planned").rglob("audit/usage"))
     assert edited.instance.get_materialized_partitions(PLAN_KEY) == {LATER}
     (record,) = edited.instance.fetch_materializations(PLAN_KEY, limit=5).records
     metadata = record.asset_materialization.metadata

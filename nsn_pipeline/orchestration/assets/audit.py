@@ -28,11 +28,12 @@ from nsn_pipeline.conform.crosswalk import CrosswalkKind
 from nsn_pipeline.orchestration.assets import conformed
 from nsn_pipeline.orchestration.assets.mapping import code_table, headline, office_table
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
-from nsn_pipeline.orchestration.mapping_view import USED_BY, mapping_view
+from nsn_pipeline.orchestration.mapping_view import mapping_view, read_usage
 from nsn_pipeline.orchestration.open_rejections import OpenList, open_rejections
 from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, report_checks
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.orchestration.snapshots import REFERENCE_ASSETS, Snapshots, landed_decimals
+from nsn_pipeline.orchestration.usage_rollup import USED_BY
 from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.records.spec import MONEY_TYPE
 
@@ -91,8 +92,9 @@ def _coverage() -> dg.AssetsDefinition:
         listed: list[dict[str, Any]] = []
         with systems.opened(context.run.run_id) as connections:
             decimals = Snapshots(connections).decimals()
+            usage = read_usage(connections)
             for kind in kinds:
-                view = mapping_view(connections, kind)
+                view = mapping_view(connections, kind, usage)
                 listed.extend(rows_of(view.uses))
                 name = REFERENCE_ASSETS[kind]
                 told |= {

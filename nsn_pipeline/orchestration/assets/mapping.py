@@ -16,7 +16,7 @@ from nsn_pipeline.connections import OVERRIDE_FILES, Connections
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.frames import values_of
 from nsn_pipeline.orchestration.assets import netsuite, servicenow_reference
-from nsn_pipeline.orchestration.mapping_view import MappingView, mapping_view
+from nsn_pipeline.orchestration.mapping_view import MappingView, mapping_view, read_usage
 from nsn_pipeline.orchestration.reporting import (
     TABLE_ROWS,
     CheckFigures,
@@ -101,7 +101,7 @@ def _mapping(profile: Profile, kind: CrosswalkKind) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         with systems.opened(context.run.run_id) as connections:
             try:
-                view = mapping_view(connections, kind)
+                view = mapping_view(connections, kind, read_usage(connections))
                 refuse(file, view.faults)
             except ConfigurationError as error:
                 broken = CheckFigures(FILE_HOLDS, False, str(error), dg.AssetCheckSeverity.ERROR)
@@ -177,7 +177,7 @@ def code_table(view: MappingView, decimals: Mapping[str, int]) -> dg.TableMetada
             "code": one.code or f"(id {one.internal_id})",
             "name": one.name,
             "reason": one.reason,
-            "waiting": ", ".join(counted(one.stake.counts())),
+            "waiting": ", ".join(counted(one.stake.documents)),
             "at stake": money_text(one.stake.amounts.get("vendor_bill", {}), decimals),
             "might be": "; ".join(f"{c.code} '{c.name}' ({c.why})" for c in one.candidates),
         }

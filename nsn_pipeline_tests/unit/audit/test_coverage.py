@@ -4,10 +4,17 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 
-from nsn_pipeline.audit.coverage import at_stake, by_office, covered, rows_of, unused
+from nsn_pipeline.audit.coverage import (
+    Covered,
+    at_stake,
+    by_office,
+    covered,
+    resolved,
+    rows_of,
+    unused,
+)
 from nsn_pipeline.conform.crosswalk import Crosswalk
 from nsn_pipeline.conform.usage import USAGE_SCHEMA
 from nsn_pipeline_tests.unit.conform import world
@@ -28,8 +35,13 @@ def use(document: str, account: str, amount: str, **changed: Any) -> dict[str, A
     return row | changed
 
 
-def usage(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pa.Table.from_pylist(list(rows), USAGE_SCHEMA).to_pandas(types_mapper=pd.ArrowDtype)
+def usage(*rows: dict[str, Any], record_type: str = "vendor_bill") -> pa.Table:
+    table = pa.Table.from_pylist(list(rows), USAGE_SCHEMA)
+    return table.append_column("record_type", pa.array([record_type] * len(rows), pa.string()))
+
+
+def covers(known: Crosswalk) -> list[Covered]:
+    return covered(known, resolved(known, BILLS), OFFICES)
 
 
 BILLS = usage(
@@ -43,7 +55,7 @@ BILLS = usage(
 
 
 def test_offices_show_what_is_mapped_and_what_is_not() -> None:
-    found = covered(crosswalk(), {"vendor_bill": BILLS}, OFFICES)
+    found = covers(crosswalk())
     told = [
         (o.subsidiary, o.currency, len(o.codes), len(o.unmapped_codes), o.lines, o.unmapped_lines,
          o.amount, o.unmapped_amount)
@@ -58,16 +70,16 @@ def test_offices_show_what_is_mapped_and_what_is_not() -> None:
 
 
 def test_what_waits_for_a_code_counts_documents_once() -> None:
-    bills_and_orders = {"vendor_bill": BILLS, "purchase_order": usage(use("9", "716", "3"))}
-    stake = at_stake(covered(crosswalk(), bills_and_orders, OFFICES))
+    orders = usage(use("9", "716", "3"), record_type="purchase_order")
+    stake = at_stake(resolved(crosswalk(), pa.concat_tables([BILLS, orders])))
     assert list(stake) == ["716"]
-    assert stake["716"].counts() == {"purchase_order": 1, "vendor_bill": 3}
+    assert stake["716"].documents == {"purchase_order": 1, "vendor_bill": 3}
     assert stake["716"].amounts["vendor_bill"] == {"GBP": Decimal(15), "EUR": Decimal(7)}
 
 
 def test_an_override_moves_its_office_to_mapped_and_no_other() -> None:
     mapped = crosswalk({"netsuite_code": "7160", "subsidiary_id": "3", "servicenow_code": "6420"})
-    found = by_office(covered(mapped, {"vendor_bill": BILLS}, OFFICES))
+    found = by_office(covers(mapped))
     assert not any(one.unmapped_codes for one in found)
 
 
@@ -81,7 +93,7 @@ def test_overrides_nobody_uses_are_told_with_why_they_could_be_needed() -> None:
         {"netsuite_code": "nope", "servicenow_code": "6420"},
     ]  # fmt: skip
     mapped = crosswalk(*lines)
-    idle = unused(mapped, [BILLS])
+    idle = unused(mapped, resolved(mapped, BILLS))
     assert [mapped.overrides.index(one) for one in idle] == [2, 3, 4]
     assert [mapped.overrides.index(one) for one in mapped.subjectless()] == [4]
 
