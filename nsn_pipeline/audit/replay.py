@@ -17,8 +17,6 @@ from nsn_pipeline.conform.remedies import MAPPING_FILES
 Key = tuple[str, str]  # record type, document id
 
 CODES = ("gl_account", "cost_center")  # kinds of references that the crosswalk resolves
-GONE = "GONE_FROM_NETSUITE"
-NOT_POSTING = "NO_LONGER_POSTING"
 # These may stand in a day because a document of the day names them (docs/decisions/0001).
 BROUGHT_BY_REFERENCE = frozenset({"vendor", "purchase_order"})
 NOUNS = {
@@ -43,6 +41,9 @@ class OpenDocument:
     references: tuple[str, ...]
     run_id: str
     judged_from: datetime  # when the run that judged it began: what it knew is no older
+    # Of one accepted and never written: when its run ended, and how many had failed before that.
+    unwritten_since: datetime | None = None
+    tries: int = 0
 
     @property
     def key(self) -> Key:
@@ -77,28 +78,36 @@ class Cure:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Since when a reference is known to resolve as it does now. `due`: worth a replay."""
+    """Since when a reference is known to resolve as it does now. `due`: worth a replay.
+
+    `partly`: it was first seen to resolve for other dates only, which may be as it always was.
+    """
 
     digest: str
     since: datetime
     due: bool
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """When NetSuite last changed a record, header or line, and whether it posts."""
+    """When NetSuite last changed a record, header or line; for one that does not post, its header
+    alone: that is the change by which a run of the day finds it.
+    """
 
     changed_at: datetime
-    posting: bool = True
+    unposted_at: datetime | None = None
 
 
 @dataclass(slots=True)
 class Placement:
-    """Documents by the day that reads them now, and those that no day reads any more."""
+    """Documents by the day that reads them now, and those NetSuite neither shows nor tells to be
+    deleted: no day is known to read them, and they stay open.
+    """
 
     by_day: dict[str, list[OpenDocument]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[Key, str] = field(default_factory=dict)  # to another day than they were judged in
-    gone: list[tuple[OpenDocument, str]] = field(default_factory=list)
+    unseen: list[OpenDocument] = field(default_factory=list)
 
 
 # --- how references resolve -----------------------------------------------------------------------
@@ -133,8 +142,9 @@ def code_cure(crosswalk: Crosswalk, reference: str, on: date) -> Cure:
         for code in sorted(_targets(crosswalk, reference, overrides))
         for row in crosswalk.rows.get(code, ())
     ]
-    if not _ids(crosswalk, reference):
-        # Renumbered in NetSuite since: its documents are on another code now.
+    if not _ids(crosswalk, reference) and any(crosswalk.codes.values()):
+        # Renumbered in NetSuite since: its documents are on another code now. (A dimension without
+        # any code proves nothing.)
         return Cure(reference, True, True, "is no longer a code in NetSuite", _digest("renumbered"))
     today = crosswalk.cured(reference, on)
     ever = today or any(crosswalk.cured(reference, day) for day in _days_of(rows, overrides))
@@ -160,8 +170,8 @@ def record_cure(reference: str, content: str | None) -> Cure:
 def watched(cures: Iterable[Cure], seen: Mapping[str, Seen], now: datetime) -> dict[str, Seen]:
     """What to remember until the next look.
 
-    A reference first seen counts when it resolves today. After that, any change counts that lets it
-    resolve for some date: an account may have been re-opened for a past period only.
+    Whatever lets it resolve for some date counts: an account may have been re-opened for a past
+    period only. Where that does not help a document, it is replayed in vain once.
     """
     found: dict[str, Seen] = {}
     for cure in cures:
@@ -169,8 +179,8 @@ def watched(cures: Iterable[Cure], seen: Mapping[str, Seen], now: datetime) -> d
         if before is not None and before.digest == cure.digest:
             found[cure.reference] = before
         else:
-            due = cure.today or (before is not None and cure.ever)
-            found[cure.reference] = Seen(cure.digest, now, due)
+            partly = cure.ever and not cure.today and before is None
+            found[cure.reference] = Seen(cure.digest, now, cure.today or cure.ever, partly)
     return found
 
 
@@ -186,31 +196,56 @@ def due(documents: Iterable[OpenDocument], seen: Mapping[str, Seen]) -> list[Ope
         if any(
             (known := seen.get(reference)) is not None
             and known.due
+            and (not known.partly or refused_as_missing(document, reference))
             and document.judged_from < known.since
             for reference in document.references
         )
     ]
 
 
-def packed(seen: Mapping[str, Seen]) -> str:
-    """The cursor of the sensor."""
+def refused_as_missing(document: OpenDocument, reference: str) -> bool:
+    """Whether its run found no such code at all: one that resolves for any date is news to it.
+
+    One refused as inactive has met the code as it may still be.
+    """
+    kind = kind_of(reference).upper()
+    return f"MISSING_{kind}" in document.reasons and f"INACTIVE_{kind}" not in document.reasons
+
+
+def packed(seen: Mapping[str, Seen], after: str = "") -> str:
+    """The cursor of the sensor: `after` is the day that the last tick came to."""
     rows = {
-        reference: [known.digest, known.since.timestamp(), int(known.due)]
+        reference: [known.digest, known.since.timestamp(), int(known.due), int(known.partly)]
         for reference, known in sorted(seen.items())
     }
-    return json.dumps(rows, separators=(",", ":"))
+    return json.dumps({"seen": rows, "after": after}, separators=(",", ":"))
 
 
-def unpacked(cursor: str | None) -> dict[str, Seen]:
+def unpacked(cursor: str | None) -> tuple[dict[str, Seen], str]:
     """What a cursor remembers; one of another layout remembers nothing, which costs one replay."""
     try:
-        rows = json.loads(cursor or "{}")
-        return {
-            str(reference): Seen(str(digest), datetime.fromtimestamp(since, UTC), bool(is_due))
-            for reference, (digest, since, is_due) in rows.items()
+        known = json.loads(cursor or "{}")
+        seen = {
+            str(reference): Seen(
+                str(digest), datetime.fromtimestamp(since, UTC), bool(is_due), bool(partly)
+            )
+            for reference, (digest, since, is_due, partly) in known["seen"].items()
         }
-    except (ValueError, TypeError, AttributeError):
-        return {}
+        return seen, str(known["after"])
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return {}, ""
+
+
+def portion(
+    documents: Iterable[OpenDocument], after: str, most: int
+) -> tuple[list[OpenDocument], str]:
+    """The first `most` documents by day, beginning behind `after`, and the day that this came to;
+    "" when it came to the end. Round by round, none is left out for ever.
+    """
+    ordered = sorted(documents, key=lambda one: (one.day <= after, one.day, one.key))
+    if len(ordered) <= most:
+        return ordered, ""
+    return ordered[:most], ordered[most - 1].day
 
 
 # --- where documents are read ---------------------------------------------------------------------
@@ -219,6 +254,7 @@ def unpacked(cursor: str | None) -> dict[str, Seen]:
 def place(
     documents: Iterable[OpenDocument],
     latest: Mapping[Key, Latest],
+    deleted: Mapping[Key, datetime],
     day_of: Callable[[datetime], str],
     *,
     known: Collection[str],
@@ -229,18 +265,23 @@ def place(
     `known` are all partitions, `loaded` those that were ever loaded. A vendor or order that stands
     in a day because a document there names it may itself have last changed on a day that nobody
     asked for: it is then read where it was judged, never by beginning a history on its own.
+    A document that was deleted, or does not post any more, is closed by the day of that change: its
+    run has the evidence (docs/decisions/0019).
     """
     placed = Placement()
     for document in documents:
         now = latest.get(document.key)
         if now is None:
-            placed.gone.append((document, GONE))
-            continue
-        if document.record_type == "gl_posting" and not now.posting:
-            placed.gone.append((document, NOT_POSTING))
-            continue
-        day = day_of(now.changed_at)
-        by_reference = document.record_type in BROUGHT_BY_REFERENCE and day not in loaded
+            at = deleted.get(document.key)
+            day = "" if at is None else day_of(at)
+            if day not in known:
+                placed.unseen.append(document)
+                continue
+        elif document.record_type == "gl_posting" and now.unposted_at is not None:
+            day = day_of(now.unposted_at)
+        else:
+            day = day_of(now.changed_at)
+        by_reference = now and document.record_type in BROUGHT_BY_REFERENCE and day not in loaded
         if day not in known or by_reference:
             day = document.day
         if day != document.day:
@@ -295,6 +336,30 @@ def announced(
             told = f"{counted(total, 'document')} of {counted(days, 'day')} {verb}"
             lines.append((total, f"{cure.sentence}: {told}"))
     return [line for _, line in sorted(lines, key=lambda one: (-one[0], one[1]))]
+
+
+def unwritten_text(by_day: Mapping[str, Iterable[OpenDocument]], verb: str = "requested") -> str:
+    """`12 accepted documents of 2 days were never written: requested`; "" for none."""
+    counts = [
+        sum(one.unwritten_since is not None for one in documents) for documents in by_day.values()
+    ]
+    if not any(counts):
+        return ""
+    days = counted(sum(count > 0 for count in counts), "day")
+    were = "was" if sum(counts) == 1 else "were"
+    return f"{counted(sum(counts), 'accepted document')} of {days} {were} never written: {verb}"
+
+
+def unseen_text(documents: Sequence[OpenDocument]) -> str:
+    """What to say of documents that NetSuite does not show; "" for none."""
+    if not documents:
+        return ""
+    names = ", ".join(one.name for one in documents[:3])
+    more = f" and {len(documents) - 3:,} more" if len(documents) > 3 else ""  # noqa: PLR2004
+    return (
+        f"NetSuite does not show {counted(len(documents), 'document')} ({names}{more}): deleted, "
+        "or hidden from the role. Left open"
+    )
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import dagster as dg
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -55,7 +56,8 @@ def run_rejections(console: Console, wanted: Wanted, how: How) -> bool:
     """Show what is asked for; whether there was any of it."""
     settings = load_settings()
     with Connections(settings, run_id="nsn-rejections") as connections:
-        found = open_rejections(connections)
+        with dg.DagsterInstance.get() as instance:
+            found = open_rejections(connections, instance)
         decimals = landed_decimals(connections.landing)
     now = datetime.now(UTC).astimezone(ZoneInfo(settings.project.timezone))
     listed = chosen(found.rejections, wanted, now)
@@ -63,7 +65,7 @@ def run_rejections(console: Console, wanted: Wanted, how: How) -> bool:
         _write_csv(how.csv_file, listed, decimals, now)
     if how.as_json:
         print(json.dumps(_json(found, listed, now, decimals, by_cure=how.by_cure), indent=1))
-        return bool(listed)
+        return bool(listed) or found.unwritten > 0
     shown = [] if how.csv_file else listed
     if how.by_cure:
         _print_groups(console, grouped(shown), decimals, now, limit=how.limit)
@@ -74,7 +76,8 @@ def run_rejections(console: Console, wanted: Wanted, how: How) -> bool:
     _print_totals(console, totals(listed), len(found.rejections), decimals, now)
     for note in found.notes():
         console.print(f"[yellow]note:[/yellow] {escape(note)}", highlight=False)
-    return bool(listed)
+    # What was never written has no reason to filter by: it counts whatever is asked for.
+    return bool(listed) or found.unwritten > 0
 
 
 def _write_csv(
@@ -108,6 +111,7 @@ def _json(
     told: dict[str, Any] = {
         "open": len(found.rejections),
         "shown": len(listed),
+        "unwritten": found.unwritten,
         "documents": dict(summary.documents),
         "amounts": _amounts_json(summary.amounts, decimals),
         "notes": found.notes(),

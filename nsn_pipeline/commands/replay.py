@@ -1,6 +1,7 @@
 """`nsn replay`: the days of open documents, read, mapped and written anew through Dagster.
 
-Without a filter it replays what was cured: documents waiting for something that is there now.
+Without a filter it replays what was cured, documents waiting for something that is there now, and
+what was accepted by a run that ended before it was written.
 """
 
 import time
@@ -18,17 +19,23 @@ from nsn_pipeline.audit import replay
 from nsn_pipeline.audit.replay import Cure, OpenDocument
 from nsn_pipeline.commands.progress import Progress
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.extract.window import local_day
 from nsn_pipeline.orchestration.assemble import build_definitions
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC, days_under_way
 from nsn_pipeline.orchestration.partitions import daily_partitions
-from nsn_pipeline.orchestration.replaying import DIMENSIONS, Replays, known_days, replay_tags
-from nsn_pipeline.orchestration.runs import RunOutcome, execute_window
+from nsn_pipeline.orchestration.replaying import (
+    DIMENSIONS,
+    Replays,
+    days_alone,
+    known_days,
+    replay_tags,
+)
+from nsn_pipeline.orchestration.runs import DAYS_PER_RUN, RunOutcome, execute_window
 from nsn_pipeline.settings import Settings, load_settings
 from nsn_pipeline.state.job_state import DocumentState, Status
 
 BY_HAND = "nsn-replay"
-DAYS_PER_RUN = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,9 @@ class ReplayReport:
     days: list[str] = field(default_factory=list)
     busy_days: list[str] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)  # document -> the day it is read on now
-    gone: dict[str, str] = field(default_factory=dict)  # document -> why it is closed
+    unwritten: int = 0  # accepted by a run that has ended, and never written
+    unseen: list[str] = field(default_factory=list)  # NetSuite does not show them: left open
+    notes: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     planned_runs: int = 0
     dry_run: bool = False
@@ -125,27 +134,44 @@ def run_replay(
         _ = held.redis  # the embedded server lives as long as it has a user
         at = instance or stack.enter_context(dg.DagsterInstance.get())
         look = Replays(held, at)
-        chosen, cures = _chosen(look, request)
+        chosen, cures = _chosen(look, request, settings)
         report.selected = len(chosen)
-        spans = _plan(look, settings, chosen, report, close=not request.dry_run)
+        spans = _plan(look, settings, chosen, report)
         report.cures = [cure.sentence for cure in cures]
         report.planned_runs = len(spans)
         if not request.dry_run:
             why = f"nsn replay: {'; '.join(report.cures) or 'by hand'}"
-            outcomes = [_run(console, defs, at, span, why, report, settings) for span in spans]
+            outcomes = [
+                _run(console, defs, at, part, why, report, settings)
+                for span in spans
+                for part in _still_free(at, span, report)
+            ]
             _compare(held, chosen, outcomes, report)
     report.seconds = time.monotonic() - started
     return report
 
 
-def _chosen(look: Replays, request: ReplayRequest) -> tuple[list[OpenDocument], list[Cure]]:
+def _chosen(
+    look: Replays, request: ReplayRequest, settings: Settings
+) -> tuple[list[OpenDocument], list[Cure]]:
     if not request.what_was_cured:
         return [document for document in look.open() if request.wants(document)], []
-    cures = look.cures(look.references(), datetime.now(UTC).date())
-    cured = [cure for cure in cures if cure.today]
-    documents = look.waiting(cure.reference for cure in cured)
+    today = local_day(datetime.now(UTC), settings.project.timezone)
+    cured = [cure for cure in look.cures(look.references(), today) if cure.today or cure.ever]
+    partly = {cure.reference for cure in cured if not cure.today}
+    documents = [
+        document
+        for document in look.waiting(cure.reference for cure in cured)
+        if any(
+            cure.reference in document.references
+            and (
+                cure.reference not in partly or replay.refused_as_missing(document, cure.reference)
+            )
+            for cure in cured
+        )
+    ]
     waited_for = {reference for document in documents for reference in document.references}
-    return documents, [cure for cure in cured if cure.reference in waited_for]
+    return [*documents, *look.unwritten()], [cure for cure in cured if cure.reference in waited_for]
 
 
 def _plan(
@@ -153,23 +179,38 @@ def _plan(
     settings: Settings,
     chosen: Sequence[OpenDocument],
     report: ReplayReport,
-    *,
-    close: bool,
 ) -> list[tuple[str, ...]]:
     """The runs: unbroken spans of days; an empty span stands for the dimensions alone."""
     daily = daily_partitions(settings.project)
     dated = [document for document in chosen if document.record_type not in DIMENSIONS]
-    placed = look.placed(dated, known_days(daily, datetime.now(UTC)))
-    if close:
-        look.close(placed.gone)
+    now = datetime.now(UTC)
+    placed = look.placed(dated, known_days(daily, now))
     busy = days_under_way(look.instance)
     report.waiting = _groups(chosen, placed.by_day)
     report.days = sorted(day for day in placed.by_day if day not in busy)
     report.busy_days = sorted(day for day in placed.by_day if day in busy)
     report.moved = {":".join(key): day for key, day in placed.moved.items()}
-    report.gone = {document.name: reason for document, reason in placed.gone}
-    spans = replay.spans(report.days, longest=DAYS_PER_RUN)
+    report.unseen = [document.name for document in placed.unseen]
+    report.unwritten = sum(document.unwritten_since is not None for document in chosen)
+    told = [replay.unseen_text(placed.unseen), replay.unwritten_text(placed.by_day, "to replay")]
+    report.notes = [note for note in told if note]
+    # Alone: what the schedule may ask for meanwhile, and days of which one may have failed a run.
+    failed = {d.day for d in chosen if d.unwritten_since is not None}
+    alone = days_alone(settings.project, now) | failed
+    spans = replay.spans(report.days, longest=DAYS_PER_RUN, alone=alone)
     return spans or ([()] if len(dated) < len(chosen) else [])
+
+
+def _still_free(
+    instance: dg.DagsterInstance, span: tuple[str, ...], report: ReplayReport
+) -> list[tuple[str, ...]]:
+    """The span without days that another run has come to meanwhile; the report says which."""
+    taken = sorted(days_under_way(instance) & set(span))
+    if not taken:
+        return [span]
+    report.busy_days = sorted({*report.busy_days, *taken})
+    report.days = [day for day in report.days if day not in taken]
+    return replay.spans(set(span) - set(taken), longest=DAYS_PER_RUN)
 
 
 def _groups(chosen: Sequence[OpenDocument], by_day: dict[str, list[OpenDocument]]) -> list[Waiting]:
@@ -195,7 +236,8 @@ def _run(  # noqa: PLR0917
     settings: Settings,
 ) -> RunOutcome:
     selection = None if span else _dimensions(defs, settings)
-    days = span or (datetime.now(UTC).date().isoformat(),)  # dimensions have no day: any will do
+    today = local_day(datetime.now(UTC), settings.project.timezone)
+    days = span or (today.isoformat(),)  # dimensions have no day: any will do
     first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
     with Progress(console, first, last) as progress:
         outcome = execute_window(

@@ -32,8 +32,8 @@ def print_replay(console: Console, report: ReplayReport) -> None:
         console.print(f"  {', '.join(report.days)}", highlight=False)
     for document, day in report.moved.items():
         console.print(f"  {document} has moved: it is read on {day} now", highlight=False)
-    for document, reason in report.gone.items():
-        console.print(f"  {document} is closed: {reason}", highlight=False)
+    for note in report.notes:
+        console.print(f"  {note}", highlight=False)
     if report.busy_days:
         console.print(
             f"  left alone, a run is under way: {', '.join(report.busy_days)}. "

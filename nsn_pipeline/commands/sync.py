@@ -16,12 +16,10 @@ from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.orchestration.assets.retiring import ALLOW_TAG
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC
-from nsn_pipeline.orchestration.runs import RunOutcome, execute_window, windows
+from nsn_pipeline.orchestration.runs import DAYS_PER_RUN, RunOutcome, execute_window, windows
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.settings import Settings, load_settings
-
-DAYS_PER_RUN = 31
 
 
 @dataclass(frozen=True, slots=True)

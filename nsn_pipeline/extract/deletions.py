@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from nsn_pipeline.clients.netsuite import MAX_PAGE, NetSuiteClient, Row
-from nsn_pipeline.clients.suiteql import changed_between, select
+from nsn_pipeline.clients.suiteql import changed_between, in_list, select
 from nsn_pipeline.errors import MissingColumnError, MissingTableError
 from nsn_pipeline.extract.documents import HEADER_STAMPS, UTC_TEXT
 from nsn_pipeline.extract.window import Window
@@ -58,6 +58,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 _SECOND = timedelta(seconds=1)
 _SILENT = ("t.posting = 'F' OR t.voided = 'T'", "t.posting = 'F'")  # not all accounts show `voided`
+ASKED = 300  # ids at a time: other kinds of records may have the same ids, and a page is all we get
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def read_deletions(
         rows = _rows(client, window.start, window.end)
     except (MissingTableError, MissingColumnError):
         return None
-    spellings = {**SPELLINGS, **{_plain(word): (name,) for word, name in own_spellings.items()}}
+    spellings = _spellings(own_spellings)
     found = [deletion for row in rows for deletion in _deletions(row, spellings)]
     present = {name: _present(client, name, found) for name in {one.record_type for one in found}}
     by_day: dict[str, list[Deletion]] = {day: [] for day in window.days}
@@ -92,6 +93,25 @@ def read_deletions(
         is_gone = one.record_type != "" and one.record_id not in present[one.record_type]
         by_day[window.day_of(one.deleted_at)].append(replace(one, is_gone=is_gone))
     return by_day
+
+
+def deleted_at(
+    client: NetSuiteClient, record_type: str, ids: Sequence[str], own_spellings: Mapping[str, str]
+) -> dict[str, datetime]:
+    """When NetSuite recorded the deletion of these; empty when the role may not see any."""
+    spellings = _spellings(own_spellings)
+    found: dict[str, datetime] = {}
+    for start in range(0, len(ids), ASKED):
+        wanted = in_list("d.recordid", ids[start : start + ASKED])
+        try:
+            rows = _page(client, wanted.where, wanted.params)
+        except (MissingTableError, MissingColumnError):
+            return {}
+        for deletion in (one for row in rows for one in _deletions(row, spellings)):
+            if deletion.record_type == record_type:
+                known = found.get(deletion.record_id, deletion.deleted_at)
+                found[deletion.record_id] = max(known, deletion.deleted_at)
+    return found
 
 
 def deletion_table(deletions: Iterable[Deletion]) -> pa.Table:
@@ -143,6 +163,10 @@ def still_present(client: NetSuiteClient, record_type: str, ids: Sequence[str]) 
     source = REGISTRY["vendor"].header if record_type == "vendor" else HEADER_STAMPS
     pages = client.rows_in(source, f"{source.alias}.id", ids, columns=("internal_id",))
     return {row["internal_id"] for page in pages for row in page}
+
+
+def _spellings(own: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    return {**SPELLINGS, **{_plain(word): (name,) for word, name in own.items()}}
 
 
 def _rows(client: NetSuiteClient, start: datetime, end: datetime) -> list[Row]:

@@ -1,7 +1,7 @@
 """When NetSuite last changed records that are known by id: where a document is read now.
 
-A document that was edited since it was judged has moved to a later day (docs/decisions/0001); one
-that NetSuite does not name any more is gone.
+A document that was edited since it was judged has moved to a later day (docs/decisions/0001). One
+that NetSuite does not name any more is deleted, or the role does not see it.
 """
 
 from collections.abc import Sequence
@@ -31,13 +31,12 @@ VENDORS_NOW = Source(
 
 def latest_transactions(client: NetSuiteClient, ids: Sequence[str]) -> dict[str, Latest]:
     """The latest stamp of each transaction, header or line; those that are gone are not named."""
-    found = {
-        row["internal_id"]: Latest(
-            datetime.fromisoformat(row["changed_at"]), row.get("posting", "T") == "T"
-        )
-        for page in client.rows_in(HEADERS_NOW, "t.id", ids)
-        for row in page
-    }
+    found: dict[str, Latest] = {}
+    for page in client.rows_in(HEADERS_NOW, "t.id", ids):
+        for row in page:
+            stamp = datetime.fromisoformat(row["changed_at"])
+            unposted = stamp if row.get("posting", "T") != "T" else None
+            found[row["internal_id"]] = Latest(stamp, unposted)
     try:
         for page in client.rows_in(LINE_STAMPS, "tl.transaction", list(found)):
             for row in page:

@@ -43,6 +43,11 @@ class Window:
         return self.start <= instant < self.end
 
 
+def local_day(instant: datetime, timezone: str) -> date:
+    """The date there at an instant."""
+    return instant.astimezone(ZoneInfo(timezone)).date()
+
+
 def days_touched(start: datetime, end: datetime, timezone: str) -> tuple[str, ...]:
     """The local days that the instants from `start` to `end` fall on, both included."""
     zone = ZoneInfo(timezone)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import dagster as dg
+
 from nsn_pipeline.audit.rejections import OpenStatus, Rejection
 from nsn_pipeline.conform.outcome import REJECTED
 from nsn_pipeline.conform.reasons import Problem, Reason
@@ -20,6 +22,7 @@ from nsn_pipeline.frames import records_of, rows_with
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.load_problems import load_problems_path
+from nsn_pipeline.orchestration.runs_known import RunsKnown, unwritten_states
 from nsn_pipeline.state.job_state import DocumentState, JobState, Status
 
 _NO_DETAILS = "Its problems are not in the landing files any more: run its day again to see them."
@@ -32,7 +35,8 @@ class OpenList:
 
     rejections: list[Rejection] = field(default_factory=list[Rejection])
     unknown_days: list[str] = field(default_factory=list[str])  # read, yet not in job state
-    pending: int = 0  # accepted and not yet written
+    pending: int = 0  # accepted, and their run is under way
+    unwritten: int = 0  # accepted by a run that has ended, and never written
 
     def notes(self) -> list[str]:
         """Sentences to print with the list."""
@@ -47,14 +51,23 @@ class OpenList:
             )
         if self.pending:
             told.append(
-                f"{self.pending:,} accepted documents are not written yet: their run has not "
-                "ended, or ended before its load; if none is under way, run their days again"
+                f"{self.pending:,} accepted documents are not written yet: their run is under way"
+            )
+        if self.unwritten:
+            told.append(
+                f"{self.unwritten:,} accepted documents were never written: their run ended before "
+                "its load. The sensor replay_cured runs their days again; by hand: nsn replay"
             )
         return told
 
 
-def open_rejections(connections: Connections) -> OpenList:
-    """Every document that may not be written or could not be, of all record types and days."""
+def open_rejections(
+    connections: Connections, instance: dg.DagsterInstance, *, finishing: str = ""
+) -> OpenList:
+    """Every document that may not be written or could not be, of all record types and days.
+
+    `finishing` is a run whose loads are done: what it left pending is never written.
+    """
     found = OpenList()
     unknown: set[str] = set()
     for names in CONFORMED.values():
@@ -69,7 +82,11 @@ def open_rejections(connections: Connections) -> OpenList:
         unknown.update(day for day, _ in lost if day)
     found.unknown_days = sorted(unknown)
     counts = connections.job_state.counts().values()
-    found.pending = sum(of_type.get(Status.PENDING, 0) for of_type in counts)
+    pending = sum(of_type.get(Status.PENDING, 0) for of_type in counts)
+    if pending:
+        runs = RunsKnown(instance)
+        left = unwritten_states(connections.job_state, runs, finishing=finishing)
+        found.unwritten, found.pending = len(left), max(pending - len(left), 0)
     return found
 
 

@@ -4,9 +4,9 @@ The sensor and `nsn replay` both ask here; what follows from the answers is deci
 `audit/replay.py`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import cast
 from zoneinfo import ZoneInfo
 
@@ -17,12 +17,15 @@ from nsn_pipeline.audit import replay
 from nsn_pipeline.audit.replay import Cure, Key, Latest, OpenDocument, Placement
 from nsn_pipeline.conform.crosswalk import Crosswalk, CrosswalkKind
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.errors import NsnError
+from nsn_pipeline.extract.deletions import deleted_at
 from nsn_pipeline.extract.latest import latest_transactions, latest_vendors
 from nsn_pipeline.extract.references import look_up_references
+from nsn_pipeline.extract.window import days_touched
 from nsn_pipeline.orchestration.assets.netsuite import read_snapshot
 from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day
+from nsn_pipeline.orchestration.runs_known import RunsKnown, unwritten_states
 from nsn_pipeline.orchestration.snapshots import DIMENSION_ASSETS
+from nsn_pipeline.settings import ProjectSettings
 from nsn_pipeline.state.job_state import DocumentState, JobState, Status
 
 OPEN = (Status.REJECTED, Status.FAILED, Status.PENDING)
@@ -30,9 +33,6 @@ REPLAY_TAG = "nsn/lane"  # limited in dagster.yaml: a large replay leaves room f
 REPLAY_LANE = "replay"
 DIMENSIONS = frozenset(replay.CODES)
 FEW = 3  # a code's own row waits for it, too; more than these are documents of days
-# A role that lost its right to see transactions must not close what is open.
-BRAKE_COUNT, BRAKE_SHARE = 10, 0.5
-RUNS_READ = 500
 
 
 @dataclass(slots=True)
@@ -41,7 +41,10 @@ class Replays:
 
     connections: Connections
     instance: dg.DagsterInstance
-    _begun: dict[str, datetime] = field(default_factory=dict)
+    _runs: RunsKnown = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._runs = RunsKnown(self.instance)
 
     # -- what is open ------------------------------------------------------------------------------
 
@@ -66,6 +69,11 @@ class Replays:
         }
         return self.opened(found.values())
 
+    def unwritten(self) -> list[OpenDocument]:
+        """Documents of days that were accepted and, their run having ended, never written."""
+        states = unwritten_states(self.connections.job_state, self._runs)
+        return self.opened(one for one in states if one.record_type not in DIMENSIONS)
+
     def open(self) -> list[OpenDocument]:
         """Everything refused, failed, never finished, or loaded without a link."""
         state = self.connections.job_state
@@ -86,16 +94,8 @@ class Replays:
     def opened(self, states: Iterable[DocumentState]) -> list[OpenDocument]:
         """States with the beginning of the run that judged them."""
         listed = list(states)
-        self._learn({state.run_id for state in listed})
-        return [_open(state, self._begun) for state in listed]
-
-    def _learn(self, run_ids: Collection[str]) -> None:
-        wanted = sorted(run_id for run_id in run_ids if run_id not in self._begun)
-        for start in range(0, len(wanted), RUNS_READ):
-            chosen = dg.RunsFilter(run_ids=wanted[start : start + RUNS_READ])
-            for record in self.instance.get_run_records(chosen):
-                begun = record.start_time or record.create_timestamp.timestamp()
-                self._begun[record.dagster_run.run_id] = datetime.fromtimestamp(begun, UTC)
+        self._runs.learn({state.run_id for state in listed})
+        return [_open(state, self._runs) for state in listed]
 
     # -- what is there now -------------------------------------------------------------------------
 
@@ -153,7 +153,10 @@ class Replays:
     # -- where documents are -----------------------------------------------------------------------
 
     def placed(self, documents: Sequence[OpenDocument], known: Collection[str]) -> Placement:
-        """The day that reads each document now, by NetSuite's own stamps; two calls per 900."""
+        """The day that reads each document now, by NetSuite's own stamps.
+
+        Two calls per 900, and one per 300 that it does not show.
+        """
         client = self.connections.netsuite
         vendors = [one for one in documents if one.record_type == "vendor"]
         others = [one for one in documents if one.record_type != "vendor"]
@@ -163,56 +166,29 @@ class Replays:
             latest |= {
                 one.key: stamps[one.document_id] for one in group if one.document_id in stamps
             }
+        absent: dict[str, list[str]] = {}
+        for one in documents:
+            if one.key not in latest:
+                absent.setdefault(one.record_type, []).append(one.document_id)
+        spellings = self.connections.settings.project.deleted_types
+        deleted = {
+            (name, document_id): at
+            for name, ids in absent.items()
+            for document_id, at in deleted_at(client, name, ids, spellings).items()
+        }
         zone = ZoneInfo(self.connections.settings.project.timezone)
-        placed = replay.place(
+        return replay.place(
             documents,
             latest,
+            deleted,
             lambda stamp: stamp.astimezone(zone).date().isoformat(),
             known=known,
             loaded=self._loaded_days(),
         )
-        if len(placed.gone) >= max(BRAKE_COUNT, len(documents) * BRAKE_SHARE):
-            raise TooManyGoneError(len(placed.gone), len(documents))
-        return placed
 
     def _loaded_days(self) -> set[str]:
         key = loaded_by_day(self.connections.profile)[0]
         return set(self.instance.get_materialized_partitions(key))
-
-    def close(self, gone: Iterable[tuple[OpenDocument, str]]) -> None:
-        """Documents that NetSuite no longer has are no longer open; trail and job state say so.
-
-        Only what nobody judged meanwhile is closed.
-        """
-        state, run_id, now = self.connections.job_state, self.connections.run_id, datetime.now(UTC)
-        closed: dict[tuple[str, str], list[DocumentState]] = {}
-        for document, reason in gone:
-            known = state.get(document.record_type, document.document_id)
-            if known is not None and known.run_id == document.run_id:
-                closed.setdefault((document.record_type, known.partition), []).append(
-                    replace(
-                        known,
-                        status=Status.RETIRED,
-                        run_id=run_id,
-                        updated_at=now,
-                        reasons=(reason,),
-                        references=(),
-                    )
-                )
-        for (record_type, day), states in closed.items():
-            ids = [one.document_id for one in states]
-            self.connections.recorder.retired(record_type, day or None, ids)
-            state.record(states)
-
-
-class TooManyGoneError(NsnError):
-    """NetSuite does not show most of what is open: rather a lost right than lost documents."""
-
-    def __init__(self, gone: int, asked: int) -> None:
-        super().__init__(
-            f"NetSuite shows {asked - gone} of {asked} open documents only: nothing was "
-            "replayed or closed. Check what the integration role may see (`nsn doctor`)"
-        )
 
 
 def replay_tags(why: str) -> dict[str, str]:
@@ -225,7 +201,16 @@ def known_days(daily: dg.DailyPartitionsDefinition, now: datetime) -> set[str]:
     return set(daily.get_partition_keys(current_time=now))
 
 
-def _open(state: DocumentState, begun: Mapping[str, datetime]) -> OpenDocument:
+def days_alone(project: ProjectSettings, now: datetime) -> set[str]:
+    """Days the schedule may ask for at any moment: two runs of one partition queue up behind each
+    other (dagster.yaml), which a range run and a single one would not.
+    """
+    begin = now - project.overlap - timedelta(days=1)
+    return set(days_touched(begin, now, project.timezone))
+
+
+def _open(state: DocumentState, runs: RunsKnown) -> OpenDocument:
+    pending = state.status is Status.PENDING
     return OpenDocument(
         record_type=state.record_type,
         document_id=state.document_id,
@@ -235,5 +220,7 @@ def _open(state: DocumentState, begun: Mapping[str, datetime]) -> OpenDocument:
         references=state.references,
         run_id=state.run_id,
         # Judged by a run this instance does not know: as if long ago, so that it is replayed once.
-        judged_from=begun.get(state.run_id, datetime.min.replace(tzinfo=UTC)),
+        judged_from=runs.begun(state.run_id) or datetime.min.replace(tzinfo=UTC),
+        unwritten_since=runs.ended(state) if pending else None,
+        tries=runs.tries(state.run_id),
     )

@@ -14,11 +14,13 @@ from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 
 from nsn_pipeline.orchestration.jobs import RANGE_END_TAG, RANGE_START_TAG
 from nsn_pipeline.orchestration.reporting import TOTALS_LABEL
 
 POLL_S = 0.3
+DAYS_PER_RUN = 31
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -83,7 +85,18 @@ def execute_window(
             run_config=QUIET,
             raise_on_error=False,
         )
+    if _was_interrupted(result):
+        raise KeyboardInterrupt
     return collect(instance, run_id, first, last, success=result.success)
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Dagster ends the run as failed and swallows Ctrl-C: the next window would begin."""
+    return any(
+        event.event_type == dg.DagsterEventType.RUN_FAILURE
+        and event.job_failure_data.failure_reason == RunFailureReason.UNEXPECTED_TERMINATION
+        for event in result.all_events
+    )
 
 
 class _watching:  # noqa: N801 - reads as a statement where it is used

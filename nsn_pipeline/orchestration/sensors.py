@@ -1,8 +1,9 @@
 """The sensor that replays what was cured. It ships stopped, like the schedule.
 
 A tick looks at what open documents wait for, asks both systems only about that, and requests
-exactly the days that hold documents waiting for something that has come, once per failure. What it
-remembers between ticks is since when each reference resolves as it does now (docs/replay.md).
+exactly the days that hold documents waiting for something that has come, once per failure; and the
+days of documents that were accepted by a run that died before it wrote them. What it remembers
+between ticks is since when each reference resolves as it does now (docs/replay.md).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,25 +13,28 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from nsn_pipeline.audit import replay
-from nsn_pipeline.audit.replay import Cure, OpenDocument, Seen
+from nsn_pipeline.audit.replay import Cure, OpenDocument
 from nsn_pipeline.errors import NsnError
-from nsn_pipeline.extract.window import days_touched
+from nsn_pipeline.extract.window import local_day
 from nsn_pipeline.orchestration.jobs import (
     DAILY_SYNC,
     RANGE_END_TAG,
     RANGE_START_TAG,
     days_under_way,
 )
-from nsn_pipeline.orchestration.replaying import Replays, known_days, replay_tags
+from nsn_pipeline.orchestration.replaying import Replays, days_alone, known_days, replay_tags
 from nsn_pipeline.orchestration.resources import SystemsResource
+from nsn_pipeline.orchestration.runs import DAYS_PER_RUN
+from nsn_pipeline.orchestration.runs_known import TRY_TAG
 from nsn_pipeline.settings import ProjectSettings
 
 REPLAY_SENSOR = "replay_cured"
-KEY_TAG = "nsn/replay_key"
+KEY_TAG = "nsn/replayed"  # followed by a day: the failure that this run is for
 # A run costs seconds to start and holds its days' documents (docs/facts/dagster.md 3), so days that
-# follow each other share one; what a tick does not ask for, a later one does.
-DAYS_PER_RUN = 31
+# follow each other share one; what a tick does not ask for, a later one does. A tick has a minute,
+# and finding a document's day costs calls.
 RUNS_PER_TICK = 20
+DOCUMENTS_PER_TICK = 5_400
 # A replay that failed as a whole (a system was down) is asked for again, less and less often.
 TRIES = 4
 PAUSE = timedelta(minutes=5)
@@ -43,6 +47,7 @@ class _Asked:
     requests: list[dg.RunRequest]
     by_day: Mapping[str, Sequence[OpenDocument]]
     notes: list[str]
+    after: str  # the day that this came to, of a tick that had to leave some to the next
 
 
 def replay_sensor(
@@ -57,8 +62,8 @@ def replay_sensor(
         default_status=dg.DefaultSensorStatus.STOPPED,
         description=(
             "Replays the days of documents whose missing GL account, cost center, supplier or "
-            "order is now there. Asks nothing of either system while nothing waits. Interval: "
-            "NSN_REPLAY_INTERVAL."
+            "order is now there, or whose run died before it wrote them. Asks nothing of either "
+            "system while nothing waits. Interval: NSN_REPLAY_INTERVAL."
         ),
     )
     def replay_cured(
@@ -83,26 +88,29 @@ def _tick(
     known: Collection[str],
     now: datetime,
 ) -> dg.SensorResult | dg.SkipReason:
-    references = look.references()
-    if not references:
-        return _result([], {}, "no document waits for anything")
-    today = now.date()
-    cures = look.cures(references, today)
-    seen = replay.watched(cures, replay.unpacked(context.cursor), now)
+    references, unwritten = look.references(), look.unwritten()
+    if not references and not unwritten:
+        return _result([], replay.packed({}), "no document waits for anything")
+    cures = look.cures(references, local_day(now, project.timezone))
+    seen, after = replay.unpacked(context.cursor)
+    seen = replay.watched(cures, seen, now)
     resolved = [reference for reference, one in seen.items() if one.due]
-    waiting = replay.due(look.waiting(resolved), seen)
+    waiting = [*replay.due(look.waiting(resolved), seen), *unwritten]
     if not waiting:
         told = f"{replay.counted(len(references), 'reference')} still missing: nothing new is there"
-        return _result([], seen, told)
-    asked = _asked(context, look, project, known, waiting, cures, now)
-    lines = [*replay.announced(cures, asked.by_day), *asked.notes]
+        return _result([], replay.packed(seen, after), told)
+    asked = _asked(context, look, project, known, waiting, cures, now, after)
+    lines = [
+        *replay.announced(cures, asked.by_day),
+        *filter(None, [replay.unwritten_text(asked.by_day)]),
+        *asked.notes,
+    ]
     for line in lines:
         context.log.info(line)
-    return _result(asked.requests, seen, "; ".join(lines))
+    return _result(asked.requests, replay.packed(seen, asked.after), "; ".join(lines))
 
 
-def _result(requests: list[dg.RunRequest], seen: Mapping[str, Seen], told: str) -> dg.SensorResult:
-    cursor = replay.packed(seen)
+def _result(requests: list[dg.RunRequest], cursor: str, told: str) -> dg.SensorResult:
     if requests:
         return dg.SensorResult(run_requests=requests, cursor=cursor)
     return dg.SensorResult(skip_reason=dg.SkipReason(told), cursor=cursor)
@@ -116,74 +124,86 @@ def _asked(  # noqa: PLR0917
     waiting: Sequence[OpenDocument],
     cures: Sequence[Cure],
     now: datetime,
+    after: str,
 ) -> _Asked:
     """Requests for the days of these documents, but for days that a run is already busy with."""
     busy = days_under_way(context.instance)
     free = [document for document in waiting if document.day not in busy]
-    placed = look.placed(free, known)
-    look.close(placed.gone)
-    notes = [
-        f"{document.name} is closed: {reason.lower().replace('_', ' ')}"
-        for document, reason in placed.gone
-    ]
+    chosen, came_to = replay.portion(free, after, DOCUMENTS_PER_TICK)
+    placed = look.placed(chosen, known)
+    notes = [*filter(None, [replay.unseen_text(placed.unseen)])]
+    if came_to:
+        rest = replay.counted(len(free) - len(chosen), "document")
+        notes.append(f"the rest follow: {rest} left to the next ticks")
     held = len(waiting) - len(free)
-    days = {day: documents for day, documents in placed.by_day.items() if day not in busy}
     held += sum(len(placed.by_day[day]) for day in placed.by_day if day in busy)
     if held:
         notes.append(f"{replay.counted(held, 'document')} left until runs under way are done")
-    # Days the schedule may ask for at any moment stay single: two runs of one partition queue up
-    # behind each other (dagster.yaml), which a range run and a single one would not.
-    alone = days_touched(now - project.overlap - timedelta(days=1), now, project.timezone)
+    days = {day: documents for day, documents in placed.by_day.items() if day not in busy}
+    tries = {day: _tries(context.instance, day, days[day], now) for day in sorted(days)}
+    notes += [
+        f"{day} was asked for before: nothing has changed since, or it is too soon to try again"
+        for day, count in tries.items()
+        if count is None
+    ]
+    # A day that failed is tried alone: one bad day must not hold up those it shared a run with.
+    alone = days_alone(project, now) | {day for day, count in tries.items() if count}
+    wanted = [day for day, count in tries.items() if count is not None]
+    spans = replay.spans(wanted, longest=DAYS_PER_RUN, alone=alone)
+    if len(spans) > RUNS_PER_TICK:
+        more = replay.counted(len(spans) - RUNS_PER_TICK, "run")
+        notes.append(f"{more} left to the next ticks")
+        came_to = after  # from there once more: these days are asked for then, or busy
     requests: list[dg.RunRequest] = []
     by_day: dict[str, Sequence[OpenDocument]] = {}
-    spans = replay.spans(days, longest=DAYS_PER_RUN, alone=alone)
-    for number, span in enumerate(spans):
-        if len(requests) == RUNS_PER_TICK:
-            notes.append(f"{replay.counted(len(spans) - number, 'run')} left to the next ticks")
-            break
+    for span in spans[:RUNS_PER_TICK]:
         documents = {day: days[day] for day in span}
-        request = _request(context.instance, span, documents, cures, now)
-        if request is None:
-            notes.append(f"{_span_text(span)} was asked for before: nothing has changed since")
-            continue
-        requests.append(request)
+        requests.append(_request(span, documents, cures, tries[span[0]] or 0))
         by_day |= documents
-    return _Asked(requests, by_day, notes)
+    return _Asked(requests, by_day, notes, came_to)
 
 
 def _request(
-    instance: dg.DagsterInstance,
     span: Sequence[str],
     by_day: Mapping[str, Sequence[OpenDocument]],
     cures: Sequence[Cure],
-    now: datetime,
-) -> dg.RunRequest | None:
-    """One run for these days; None when this very failure has been asked for."""
+    tries: int,
+) -> dg.RunRequest:
+    """One run for these days."""
+    keys = {day: replay.failure_key([day], documents) for day, documents in by_day.items()}
+    never = replay.unwritten_text(by_day, "replayed")
+    why = "; ".join([*replay.announced(cures, by_day, "replayed"), *([never] if never else [])])
+    tags = {**replay_tags(why), **{f"{KEY_TAG}.{day}": key for day, key in keys.items()}}
+    if never:
+        tags[TRY_TAG] = str(tries)
     documents = [document for one in by_day.values() for document in one]
-    key = replay.failure_key(span, documents)
-    tries = _tries(instance, key, now)
-    if tries is None:
-        return None
-    tags = {**replay_tags("; ".join(replay.announced(cures, by_day, "replayed"))), KEY_TAG: key}
     # The run key includes the try: Dagster drops a request whose run key it has seen.
-    run_key = f"{key}:{tries + 1}"
+    run_key = f"{replay.failure_key(span, documents)}:{tries + 1}"
     if len(span) == 1:
         return dg.RunRequest(run_key=run_key, partition_key=span[0], tags=tags)
     tags |= {RANGE_START_TAG: span[0], RANGE_END_TAG: span[-1]}
     return dg.RunRequest(run_key=run_key, tags=tags)
 
 
-def _tries(instance: dg.DagsterInstance, key: str, now: datetime) -> int | None:
-    """How often this failure's replay failed; None when it is not to be asked for (again)."""
-    records = instance.get_run_records(dg.RunsFilter(tags={KEY_TAG: key}))
+def _tries(
+    instance: dg.DagsterInstance, day: str, documents: Sequence[OpenDocument], now: datetime
+) -> int | None:
+    """How often this failure's replay failed; None when it is not to be asked for (again).
+
+    What was never written waits after its own run's failure, too: that run was the first try.
+    """
+    key = replay.failure_key([day], documents)
+    records = instance.get_run_records(dg.RunsFilter(tags={f"{KEY_TAG}.{day}": key}))
     if any(record.dagster_run.status != dg.DagsterRunStatus.FAILURE for record in records):
         return None  # it is under way, or came to its end: or a person cancelled it
-    if not records:
+    never = [one for one in documents if one.unwritten_since is not None]
+    ends = [one.unwritten_since for one in never if one.unwritten_since is not None]
+    ends += [
+        datetime.fromtimestamp(record.end_time or record.create_timestamp.timestamp(), UTC)
+        for record in records
+    ]
+    if not ends:
         return 0
-    ended = max(record.end_time or record.create_timestamp.timestamp() for record in records)
-    rested = datetime.fromtimestamp(ended, UTC) + PAUSE * 2 ** (len(records) - 1) <= now
-    return len(records) if len(records) < TRIES and rested else None
-
-
-def _span_text(span: Sequence[str]) -> str:
-    return span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}"
+    tries = len(records) + max((1 + one.tries for one in never), default=0)
+    rested = max(ends) + PAUSE * 2 ** (tries - 1) <= now
+    return tries if tries < TRIES and rested else None

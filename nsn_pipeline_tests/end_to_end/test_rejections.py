@@ -30,7 +30,7 @@ def expectation() -> Expectation:
 
 def listed(company: Company) -> OpenList:
     with company.connected() as connections:
-        return open_rejections(connections)
+        return open_rejections(connections, company.instance)
 
 
 def of_type(rejections: Sequence[Rejection], record_type: str) -> dict[str, Rejection]:

@@ -3,16 +3,18 @@
 import io
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
 from rich.console import Console
 
-from nsn_pipeline.audit.replay import CODES, GONE
+from nsn_pipeline.audit.replay import CODES
 from nsn_pipeline.commands.replay import ReplayReport, ReplayRequest, run_replay
 from nsn_pipeline.orchestration import sensors
+from nsn_pipeline.orchestration.assets import servicenow
+from nsn_pipeline.orchestration.assets.audit import NONE_OPEN, REJECTIONS
 from nsn_pipeline.orchestration.jobs import (
     DAILY_SYNC,
     PARTITION_TAG,
@@ -266,19 +268,73 @@ def test_a_document_edited_since_is_replayed_on_its_new_day_and_once(
     assert ticks()[0] == []
 
 
-def test_a_document_deleted_in_netsuite_is_closed_and_not_asked_for(
+def test_a_document_deleted_in_netsuite_is_closed_by_the_day_of_its_deletion(
     synced: Company, ticks: Ticks
 ) -> None:
     bill = one_waiting(synced)
     with synced.netsuite_store() as store:
         store.delete_row("transaction", bill.document_id)
     add_account(synced, CODE)
-    ticks()
+    requests, _ = ticks()
+    assert datetime.now(UTC).date().isoformat() in days_asked(requests)
+    assert states(synced, [bill]) == [bill]  # absence closes nothing; the run has the evidence
+    ticks.carry_out(requests)
     (after,) = states(synced, [bill])
-    assert (after.status, after.reasons, after.references) == (Status.RETIRED, (GONE,), ())
+    assert (after.status, after.references) == (Status.RETIRED, ())
     with synced.connected() as connections:
         (stood,) = connections.trail.known("vendor_bill", [bill.document_id]).values()
     assert stood.failing_since is None
+
+
+def test_a_document_hidden_from_the_role_is_left_open_and_said(
+    synced: Company, ticks: Ticks
+) -> None:
+    bill = one_waiting(synced)
+    with synced.netsuite_store() as store:
+        store.delete_row("transaction", bill.document_id)
+        with store.transaction() as connection:
+            wanted = (bill.document_id,)
+            connection.execute("DELETE FROM deletedrecord WHERE recordid = ?", wanted)
+    add_account(synced, CODE)
+    ticks()
+    assert states(synced, [bill]) == [bill]
+    report = by_hand(synced, documents=(f"vendor_bill:{bill.document_id}",))
+    assert report.unseen == [f"vendor_bill:{bill.document_id}"]
+    assert "deleted, or hidden from the role" in report.notes[0]
+    assert states(synced, [bill]) == [bill]
+
+
+def test_a_run_that_dies_after_the_gate_is_asked_for_again_and_counts_as_open(
+    synced: Company, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_arguments: object, **_named: object) -> None:
+        raise OSError("the worker was killed")
+
+    bill = one_waiting(synced)
+    add_account(synced, CODE)
+    with monkeypatch.context() as patch:
+        patch.setattr(servicenow, "load_documents", dies)
+        ticks.carry_out(ticks()[0])
+    (after,) = states(synced, [bill])
+    assert (after.status, after.references) == (Status.PENDING, ())
+    other = next(day for day in WEEK if day != bill.partition)
+    synced.sync_day(other)
+    key = dg.AssetCheckKey(REJECTIONS, NONE_OPEN)
+    storage = synced.instance.event_log_storage
+    record = storage.get_asset_check_execution_history(check_key=key, limit=1)[0]
+    evaluation: Any = record.event.dagster_event.event_specific_data
+    assert evaluation.metadata["unwritten"].value > 0
+    assert not evaluation.passed
+    assert bill.partition not in days_asked(ticks()[0])  # it has just failed
+    with monkeypatch.context() as patch:
+        patch.setattr(sensors, "PAUSE", timedelta(0))
+        requests, _ = ticks()
+    assert bill.partition in days_asked(requests)
+    ticks.carry_out(requests)
+    (after,) = states(synced, [bill])
+    assert after.status is Status.LOADED
+    assert after.first_seen == bill.first_seen
+    assert ticks()[0] == []
 
 
 def test_a_replay_that_failed_is_asked_for_again_after_a_pause_and_not_for_ever(

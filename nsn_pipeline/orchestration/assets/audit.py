@@ -151,7 +151,7 @@ def _rejections(profile: Profile) -> dg.AssetsDefinition:
         with systems.opened(context.run.run_id) as connections:
             zone = ZoneInfo(connections.settings.project.timezone)
             now = datetime.now(UTC).astimezone(zone)
-            found = open_rejections(connections)
+            found = open_rejections(connections, context.instance, finishing=context.run.run_id)
             found.rejections = chosen(found.rejections, Wanted(), now)
             connections.landing.write_frame(
                 tuple(REJECTIONS.path),
@@ -177,9 +177,12 @@ def _rejections(profile: Profile) -> dg.AssetsDefinition:
             },
         )
         description = _description(summary, groups, decimals)
+        if found.unwritten:
+            description += f"; {found.unwritten:,} accepted documents were never written"
+            figures["unwritten"] = dg.MetadataValue.int(found.unwritten)
         check = CheckFigures(
             NONE_OPEN,
-            passed=not summary.count,
+            passed=not summary.count and not found.unwritten,
             description=description,
             # What to plot stands at the asset: here it would push the table out of sight.
             metadata={"open_documents": figures["open_documents"], "to_cure": table},

@@ -65,8 +65,20 @@ def cure(known: Crosswalk, reference: str = REF) -> Cure:
         (crosswalk(overrides=(override(),)), False, "mapped in mappings/gl_acc"),
         (crosswalk(row("07160")), False, "was changed in ServiceNow"),
         (crosswalk(row(), n642="7161"), True, "is no longer a code in NetSuite"),
+        (Crosswalk("gl_account", {}, {}, {}, ()), False, "was changed in ServiceNow"),
+        (Crosswalk("gl_account", {"642": None}, {}, {}, ()), False, "was changed in ServiceNow"),
     ],
-    ids=["absent", "added", "inactive", "mapped", "dangling", "leading zero", "renumbered"],
+    ids=[
+        "absent",
+        "added",
+        "inactive",
+        "mapped",
+        "dangling",
+        "leading zero",
+        "renumbered",
+        "dimension not read",
+        "dimension without codes",
+    ],
 )
 def test_a_code_resolves_as_documents_will_find_it(
     known: Crosswalk, today: bool, words: str
@@ -141,13 +153,16 @@ def test_what_does_not_resolve_is_never_due() -> None:
     assert replay.due([document()], seen) == []
 
 
-def test_a_change_that_helps_a_past_date_is_due_when_it_is_seen_to_happen() -> None:
+def test_a_change_that_helps_a_past_date_only_is_due_once() -> None:
     expired = cure(crosswalk(row(valid_to=date(2026, 1, 31))))
     first = replay.watched([expired], {}, NOW)
-    assert replay.due([document()], first) == []  # as it was when the document was judged
+    assert replay.due([document()], first) == [document()]
+    assert replay.due([document(judged_from=NOW + timedelta(seconds=1))], first) == []
+    inactive = document(reasons=("INACTIVE_GL_ACCOUNT",))
+    assert replay.due([inactive], first) == []  # as it was when the document was judged
     extended = cure(crosswalk(row(valid_to=date(2026, 2, 28))))
     second = replay.watched([extended], first, NOW)
-    assert replay.due([document()], second) == [document()]
+    assert replay.due([document(), inactive], second) == [document(), inactive]
 
 
 def test_a_cure_that_was_undone_and_made_again_counts_again() -> None:
@@ -175,25 +190,33 @@ def test_a_failure_is_the_same_until_a_document_is_judged_again() -> None:
             st.text("0123456789abcdef", max_size=16),
             st.integers(0, 2**32).map(lambda second: datetime.fromtimestamp(second, UTC)),
             st.booleans(),
+            st.booleans(),
         ),
-    )
+    ),
+    st.text(max_size=10),
 )
-def test_a_cursor_holds_what_was_seen(seen: dict[str, Seen]) -> None:
-    assert replay.unpacked(replay.packed(seen)) == seen
+def test_a_cursor_holds_what_was_seen(seen: dict[str, Seen], after: str) -> None:
+    assert replay.unpacked(replay.packed(seen, after)) == (seen, after)
 
 
 @pytest.mark.parametrize("cursor", [None, "", "[]", "12", '{"a": 1}', "no json", '{"a": [1]}'])
 def test_a_cursor_of_another_layout_remembers_nothing(cursor: str | None) -> None:
-    assert replay.unpacked(cursor) == {}
+    assert replay.unpacked(cursor) == ({}, "")
 
 
 # --- days -----------------------------------------------------------------------------------------
 
 
-def placed(one: OpenDocument, latest: Latest | None, loaded: set[str] = KNOWN) -> replay.Placement:
+def placed(
+    one: OpenDocument,
+    latest: Latest | None,
+    loaded: set[str] = KNOWN,
+    deleted: datetime | None = None,
+) -> replay.Placement:
     found = {} if latest is None else {one.key: latest}
+    gone = {} if deleted is None else {one.key: deleted}
     return replay.place(
-        [one], found, lambda stamp: stamp.date().isoformat(), known=KNOWN, loaded=loaded
+        [one], found, gone, lambda stamp: stamp.date().isoformat(), known=KNOWN, loaded=loaded
     )
 
 
@@ -224,12 +247,42 @@ def test_a_day_before_the_first_partition_is_not_begun() -> None:
     assert list(placed(document(), old).by_day) == ["2026-03-03"]
 
 
-def test_what_netsuite_no_longer_has_or_posts_is_gone() -> None:
-    assert placed(document(), None).gone == [(document(), replay.GONE)]
-    posting = document(record_type="gl_posting")
-    unposted = replace(stamp(3), posting=False)
-    assert placed(posting, unposted).gone == [(posting, replay.NOT_POSTING)]
-    assert placed(document(), unposted).gone == []
+def test_what_netsuite_does_not_show_is_left_open() -> None:
+    found = placed(document(), None)
+    assert (found.unseen, dict(found.by_day)) == ([document()], {})
+    assert "hidden from the role" in replay.unseen_text(found.unseen)
+    # Deleted on a day that is no partition: no run can have the evidence.
+    assert placed(document(), None, deleted=datetime(2025, 3, 1, tzinfo=UTC)).unseen
+
+
+@pytest.mark.parametrize("record_type", ["vendor_bill", "vendor", "gl_posting"])
+def test_what_was_deleted_runs_on_the_day_of_its_deletion(record_type: str) -> None:
+    gone = document(record_type=record_type)
+    found = placed(gone, None, loaded=set(), deleted=datetime(2026, 3, 6, 15, tzinfo=UTC))
+    assert (dict(found.by_day), found.unseen) == ({"2026-03-06": [gone]}, [])
+
+
+def test_what_posts_no_more_runs_on_the_day_of_that_change() -> None:
+    unposted = Latest(stamp(5).changed_at, unposted_at=stamp(3).changed_at)
+    posting = document(record_type="gl_posting", day="2026-03-02")
+    assert list(placed(posting, unposted).by_day) == ["2026-03-03"]
+    assert list(placed(document(), unposted).by_day) == ["2026-03-05"]
+
+
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=40),
+    st.integers(1, 15),
+)
+def test_portions_come_to_every_day_round_by_round(days: list[int], most: int) -> None:
+    everything = [document(str(n), day=f"2026-03-{day:02}") for n, day in enumerate(days)]
+    came, after = set[str](), ""
+    for _ in range(len(days) + 1):
+        part, after = replay.portion(everything, after, most)
+        assert len(part) <= most
+        came |= {one.day for one in part}
+        if not after:
+            break
+    assert came == {one.day for one in everything}
 
 
 @given(
