@@ -16,6 +16,10 @@ import pyarrow as pa
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus as _Status,
+)
 
 from nsn_pipeline.amounts import amount_text
 from nsn_pipeline.frames import records_of
@@ -23,6 +27,7 @@ from nsn_pipeline.orchestration.planning import is_plan
 from nsn_pipeline.profiles.model import Target
 
 TOTALS_LABEL = "run_totals"
+JUDGED_IN = "judged_in_run"  # of a result that a plan said again: the run whose result it is
 TABLE_ROWS = 200  # rows of failing documents shown in a check; the rest are in the landing file
 
 
@@ -63,13 +68,17 @@ def report_checks(
 ) -> Iterator[dg.Output[None]]:
     """Log every day's check results, then mark the checks as done for the step.
 
-    A plan logs none: what it found is not what was done, and must not turn a day's check green.
+    A plan logs none of its own: what it found is not what was done, and must not turn a day's check
+    green. What stands is said again (`_standing`).
     Raises dg.Failure after all are logged when one has severity ERROR: what reads this asset must
     not run.
     """
     broken: list[str] = []
     planning = is_plan(context.run)
-    judged = {} if planning else _materialized(context, asset_key, [d for d in results if d])
+    judged = _materialized(context, asset_key, [d for d in results if d])
+    if planning:
+        for evaluation in _standing(context, asset_key, results, judged):
+            context.log_event(evaluation)
     for day, figures in results.items():
         for check in figures:
             evaluation: Any = (  # `log_event` takes it, its annotation does not say so
@@ -120,6 +129,41 @@ def _materialized(
         )
         for day, storage_id in latest.items()
     }
+
+
+def _standing(
+    context: dg.AssetExecutionContext,
+    asset_key: dg.AssetKey,
+    results: Mapping[str | None, Sequence[CheckFigures]],
+    judged: Mapping[str, AssetCheckEvaluationTargetMaterializationData],
+) -> Iterator[Any]:
+    """The last result of each day's checks, about the materialisation that a plan just made.
+
+    A plan reads a day and so materialises its assets anew; without this the day's results would be
+    about an earlier materialisation, and the UI would show them as missing.
+    """
+    for day, figures in results.items():
+        for check in figures:
+            (record,) = context.instance.event_log_storage.get_asset_check_execution_history(
+                dg.AssetCheckKey(asset_key, check.name),
+                limit=1,
+                status={_Status.SUCCEEDED, _Status.FAILED},
+                partition_filter=PartitionKeyFilter(key=day),
+            ) or (None,)
+            event = record.event.dagster_event if record and record.event else None
+            told: Any = event.event_specific_data if event else None
+            if record is None or told is None:
+                continue  # never judged: a plan judges it neither
+            yield dg.AssetCheckEvaluation(
+                asset_key=asset_key,
+                check_name=check.name,
+                passed=told.passed,
+                severity=told.severity,
+                description=told.description,
+                metadata={JUDGED_IN: record.run_id, **told.metadata},
+                partition=day,
+                target_materialization_data=judged.get(day or ""),
+            )
 
 
 def problem_table(problems: pd.DataFrame, decimals: Mapping[str, int]) -> dg.TableMetadataValue:

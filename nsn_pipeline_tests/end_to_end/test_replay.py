@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from nsn_pipeline.audit.replay import CODES
+from nsn_pipeline.commands import replay as replaying_by_hand
 from nsn_pipeline.commands.replay import ReplayReport, ReplayRequest, run_replay
 from nsn_pipeline.orchestration import sensors
 from nsn_pipeline.orchestration.assets import servicenow
@@ -22,6 +23,7 @@ from nsn_pipeline.orchestration.jobs import (
 )
 from nsn_pipeline.orchestration.replaying import REPLAY_LANE, REPLAY_TAG
 from nsn_pipeline.orchestration.resources import SystemsResource
+from nsn_pipeline.orchestration.runs import RunOutcome
 from nsn_pipeline.orchestration.sensors import REPLAY_SENSOR
 from nsn_pipeline.sandbox.data.expectation import expected
 from nsn_pipeline.sandbox.data.gaps import MISSING_COST_CENTERS, MISSING_GL_ACCOUNTS
@@ -590,6 +592,31 @@ def test_a_day_that_a_run_is_busy_with_is_left_alone_and_said(synced: Company) -
     report = by_hand(synced, documents=(f"vendor_bill:{bill.document_id}",))
     assert (report.busy_days, report.runs) == ([bill.partition], [])
     assert [one.judged for one in report.left] == [False]
+
+
+def test_a_day_that_a_run_comes_to_meanwhile_is_left_to_it(
+    synced: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runs of a replay follow each other: the schedule may take a day of the last of them."""
+    days = by_hand(synced, everything=True, dry_run=True).days
+    took, began, execute = days[-1], [], replaying_by_hand.execute_window
+
+    def meanwhile(*arguments: Any, **named: Any) -> RunOutcome:
+        began.append(arguments[2].isoformat())
+        if len(began) == 1:
+            synced.instance.create_run_for_job(
+                synced.definitions.resolve_job_def(DAILY_SYNC),
+                tags={PARTITION_TAG: took},
+                status=dg.DagsterRunStatus.STARTED,
+            )
+        return execute(*arguments, **named)
+
+    monkeypatch.setattr(replaying_by_hand, "DAYS_PER_RUN", 1)
+    monkeypatch.setattr(replaying_by_hand, "execute_window", meanwhile)
+    report = by_hand(synced, everything=True)
+    assert began == report.days == days[:-1] != []
+    assert report.busy_days == [took]
+    assert {one.day for one in report.left if not one.judged} == {took}
 
 
 def test_an_unmapped_account_alone_is_judged_again_without_any_day(synced: Company) -> None:

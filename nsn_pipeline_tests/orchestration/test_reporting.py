@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from nsn_pipeline.orchestration.planning import PLAN_JOB
 from nsn_pipeline.orchestration.reporting import CheckFigures, report_checks, report_partition
 from nsn_pipeline.orchestration.runs import RANGE_END_TAG, RANGE_START_TAG, collect
 
@@ -50,10 +51,14 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def run(
-    instance: dg.DagsterInstance, first: str, last: str, severity: dg.AssetCheckSeverity
+    instance: dg.DagsterInstance,
+    first: str,
+    last: str,
+    severity: dg.AssetCheckSeverity,
+    name: str = "job",
 ) -> dg.ExecuteInProcessResult:
-    definitions = dg.Definitions(assets=[gate(severity)], jobs=[dg.define_asset_job("job")])
-    job = definitions.resolve_job_def("job")
+    jobs = [dg.define_asset_job(one) for one in ("job", PLAN_JOB)]
+    job = dg.Definitions(assets=[gate(severity)], jobs=jobs).resolve_job_def(name)
     tags = {RANGE_START_TAG: first, RANGE_END_TAG: last}
     return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
 
@@ -87,6 +92,29 @@ def test_a_days_result_is_about_its_latest_materialisation(
     assert {info.partition_key for info in infos} >= {first, last}
     assert all(info.latest_materialization_storage_id for info in infos)
     assert all(info.is_current for info in infos)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_plan_leaves_each_days_result_standing_and_current(
+    instance: dg.DagsterInstance, times: int
+) -> None:
+    """It materialises what it reads, which makes older results look as if there were none."""
+    synced = run(instance, "2026-03-02", BAD_DAY, dg.AssetCheckSeverity.WARN)
+    for _ in range(times):
+        run(instance, "2026-03-02", "2026-03-04", dg.AssetCheckSeverity.WARN, PLAN_JOB)
+    key = dg.AssetCheckKey(KEY, "complete")
+    infos = {
+        info.partition_key: info
+        for info in instance.event_log_storage.get_asset_check_partition_info([key])
+    }
+    assert infos["2026-03-04"].latest_execution_status.value == "PLANNED"  # a plan judges nothing
+    found = {day: infos[day].latest_execution_status.value for day in ("2026-03-02", BAD_DAY)}
+    assert found == {"2026-03-02": "SUCCEEDED", BAD_DAY: "FAILED"}
+    assert all(infos[day].is_current for day in found)
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
+    newest = next(one for one in history if one.partition == BAD_DAY)
+    evaluation = newest.event.dagster_event.event_specific_data
+    assert evaluation.metadata["judged_in_run"].value == synced.run_id
 
 
 def test_range_run_keeps_the_figures_of_each_day(instance: dg.DagsterInstance) -> None:
