@@ -201,13 +201,14 @@ class Connections:
 
     @cached_property
     def loader(self) -> Loader:
-        """Writes documents to ServiceNow over at most as many connections as the settings allow."""
-        pacer = AdaptivePacer(self.settings.servicenow.concurrency)
+        """Writes documents to ServiceNow, at most as much at once as the settings allow."""
+        servicenow = self.settings.servicenow
+        pacer = AdaptivePacer(servicenow.concurrency, largest=servicenow.batch_size)
         return self._closing.enter_context(
             Loader(
                 self.servicenow,
                 instance=self.instance.name,
-                reader_currency=self.settings.servicenow.currency,
+                reader_currency=servicenow.currency,
                 pacer=pacer,
                 before_send=self.recorder.sending,
             )
@@ -215,7 +216,7 @@ class Connections:
 
     def resolver(self) -> Resolver:
         """Finds the sys_ids of records that others refer to; what it learns it keeps."""
-        return Resolver(self.servicenow, self.profile.targets)
+        return Resolver(self.loader, self.profile.targets)
 
     def mapping_digest(self) -> str:
         """Stands for how records are mapped: the profile and the overrides as they are now."""

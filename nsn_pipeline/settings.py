@@ -132,6 +132,9 @@ class ServiceNowSettings(_Section):
     password: SecretStr | None = None
     base_url: str | None = None
     concurrency: int = Field(default=8, ge=1, le=64)
+    batch_size: int = Field(
+        default=50, ge=1, le=500
+    )  # no limit is documented; the time limit rules
     # In which the integration user reads currency columns. Without it, amounts that are compared
     # and never written (`owner: compared`) are not judged.
     currency: str = Field(default="", pattern="^([A-Z]{3})?$")
@@ -243,6 +246,7 @@ _SERVICENOW_VARIABLES = {
     "SERVICENOW_PASSWORD": "password",
     "SERVICENOW_BASE_URL": "base_url",
     "SERVICENOW_CONCURRENCY": "concurrency",
+    "SERVICENOW_BATCH_SIZE": "batch_size",
     "SERVICENOW_CURRENCY": "currency",
 }
 VARIABLES: tuple[str, ...] = (

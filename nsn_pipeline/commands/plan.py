@@ -150,10 +150,11 @@ def check_plan(console: Console, plan: PlanDocument) -> None:
 
 
 def apply_plan(console: Console, path: Path) -> Summary:
-    """Carry out a saved plan, if planning again comes to the same; the whole of it or nothing.
+    """Carry out a saved plan, if planning again comes to the same; otherwise write nothing.
 
-    The load steps hold to the plan as well: what moves between the check and the write is left
-    alone, fails its document and is named.
+    The two systems go on while it is written. A change that is due by then and is not the agreed
+    one is left alone, fails its document with NOT_IN_PLAN and is counted in the last note; the rest
+    of the plan is written (docs/decisions/0013). Never is anything written that was not agreed.
     """
     plan = load_plan(path)
     check_plan(console, plan)

@@ -133,7 +133,7 @@ def _gone_lines(
     """Lines under the headers that are there; a document without any line says nothing."""
     wanted = _keys_by_document(lines)
     owners = {headers[document_id][0].sys_id: document_id for document_id in wanted}
-    return gone_from_sets(loader, part, wanted, owners, hidden=hidden)
+    return gone_from_sets(loader, part, wanted, owners, hidden)
 
 
 def _gone_postings(
@@ -143,7 +143,7 @@ def _gone_postings(
         return []
     wanted = _keys_by_document(postings)
     owners = {document: document for document in wanted}
-    return gone_from_sets(loader, target, wanted, owners, hidden=hidden)
+    return gone_from_sets(loader, target, wanted, owners, hidden)
 
 
 def _keys_by_document(frame: pd.DataFrame) -> dict[str, set[str]]:

@@ -9,10 +9,11 @@ what a batch may take, by the seconds a record took in this table (docs/facts/se
 docs/decisions/0011-pace-follows-the-answers.md).
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
-LARGEST_BATCH = 100  # more gains nothing and risks more (docs/facts/runtime.md 3)
+LARGEST_BATCH = 50  # no limit is documented; more is unproven (docs/facts/servicenow.md 3)
 FIRST_BATCH = 5  # nothing is known of the table's rules yet: safe up to 6 s a record
 TARGET_S = 10.0
 MOST_ROUNDS = 64  # between two tries of a level that is refused: 429s stay below 2 % of calls
@@ -76,7 +77,7 @@ class _Table:
     """What is known of one table: seconds a record takes, and the size batches are cut to."""
 
     record_s: float | None = None
-    cap: float = LARGEST_BATCH
+    cap: float = math.inf
     even: int = 0
     cut_for: tuple[int, int] = (0, 0)  # size and connections that `even` was worked out for
     waiting: int = 0

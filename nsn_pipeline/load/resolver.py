@@ -1,10 +1,11 @@
 """From `ref:<record type>:<external key>` to the sys_id of the record that carries the key.
 
-Filled first from what this run has loaded, then by bulk look-ups; each key is looked up once.
+Filled first from what this run has loaded, then by bulk look-ups; each key is looked up once. A
+record that our role does not see is not absent: what refers to it is not written without it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from nsn_pipeline.errors import ConfigurationError
@@ -15,22 +16,33 @@ from nsn_pipeline.profiles.model import Target
 _PREFIX = "ref:"
 
 
-class LookUp(Protocol):
-    """The reading half of the ServiceNow client."""
+class Rows(Protocol):
+    """Rows per value that was looked up, and the values of which rows are hidden from our role."""
 
-    def lookup(
-        self, table: str, key: str, values: Sequence[str], fields: Sequence[str]
-    ) -> Mapping[str, Sequence[Mapping[str, object]]]: ...
+    @property
+    def rows(self) -> Mapping[str, Sequence[Mapping[str, object]]]: ...
+    @property
+    def hidden(self) -> Collection[str]: ...
+
+
+class LookUp(Protocol):
+    """A look-up that others wait beside: a run's `Loader`, which keeps to the run's pace."""
+
+    def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Rows: ...
 
 
 class Found(NamedTuple):
-    """The answer for one reference: none, one, or (never picked from) several records."""
+    """The answer for one reference: none, one, or (never picked from) several records.
+
+    With `hidden` there are rows under the key that our role does not see: nothing is known then.
+    """
 
     sys_ids: tuple[str, ...]
+    hidden: bool = False
 
     @property
     def sys_id(self) -> str | None:
-        return self.sys_ids[0] if len(self.sys_ids) == 1 else None
+        return self.sys_ids[0] if len(self.sys_ids) == 1 and not self.hidden else None
 
 
 _ABSENT = Found(())
@@ -54,8 +66,8 @@ def is_reference(value: str) -> bool:
 class Resolver:
     """One per run: what one table learns, all later tables know."""
 
-    def __init__(self, client: LookUp, targets: Mapping[str, Target]) -> None:
-        self._client = client
+    def __init__(self, look_up: LookUp, targets: Mapping[str, Target]) -> None:
+        self._look_up = look_up
         self._places: dict[str, tuple[str, str]] = {}
         for record_type, target in targets.items():
             self._places[record_type] = (target.table, target.external_key)
@@ -82,11 +94,11 @@ class Resolver:
                 )
             table, external_key = self._places[record_type]
             safe = sorted(key for key in keys if is_safe_key(key))
-            rows = self._client.lookup(table, external_key, safe, ("sys_id", external_key))
+            found = self._look_up.find(table, external_key, safe, ("sys_id", external_key))
             known = self._known[record_type]
             for key in keys:
-                sys_ids = (received(row.get("sys_id")) for row in rows.get(key, ()))
-                known[key] = Found(tuple(sorted(sys_ids)))
+                sys_ids = (received(row.get("sys_id")) for row in found.rows.get(key, ()))
+                known[key] = Found(tuple(sorted(sys_ids)), key in found.hidden)
 
     def find(self, record_type: str, key: str) -> Found:
         """What is known after `fetch`."""

@@ -65,8 +65,7 @@ def gone_from_sets(
     part: Target,
     wanted: Mapping[str, Collection[str]],
     owners: Mapping[str, str],
-    *,
-    hidden: dict[str, Problem] | None = None,
+    hidden: dict[str, Problem],
 ) -> list[Gone]:
     """Rows of these documents whose keys are not wanted any more.
 
@@ -74,20 +73,20 @@ def gone_from_sets(
     what the set column holds: the header's sys_id (lines) or the NetSuite id (postings). A row
     counts only if its key says that it belongs to the document it stands under: one that a person
     moved here from another document is that document's business, one without a key is theirs.
-    Documents with rows that our role does not see are added to `hidden`; without it, they raise.
+    Documents with rows that our role does not see are added to `hidden`, and lose nothing.
     """
     column = part.parent_column or part.set_by
     if part.retire.how == "keep" or column is None or not owners:
         return []
     fields = ("sys_id", part.external_key, column)
-    unseen = None if hidden is None else set[str]()
-    found = loader.find(part.table, column, list(owners), fields, hidden=unseen)
-    if hidden is not None:
-        for owner in unseen or ():
-            hidden[owners[owner]] = problems.hidden_rows(part.table, column, owner)
+    found = loader.find(part.table, column, list(owners), fields)
+    for owner in found.hidden:
+        hidden[owners[owner]] = problems.hidden_rows(part.table, column, owner)
     gone: list[Gone] = []
-    for owner, rows in found.items():
+    for owner, rows in found.rows.items():
         document_id = owners[owner]
+        if document_id in hidden:
+            continue
         keys = wanted.get(document_id, ())
         gone.extend(
             Gone(key, document_id) for key in _keys_of(part, document_id, rows) if key not in keys
@@ -115,6 +114,7 @@ class Retirer:
         self._plan_only = plan_only
         self._gone: dict[str, dict[str, Gone]] = defaultdict(dict)
         self._headers: dict[str, str] = {}  # document -> sys_id of a header that is to go
+        self._hidden: dict[str, Problem] = {}  # document -> rows of it that our role does not see
 
     def _parts(self) -> Sequence[Target]:
         """Children first: a header goes when nothing of it is left to go."""
@@ -124,12 +124,15 @@ class Retirer:
     @property
     def documents(self) -> set[str]:
         """The documents of which anything is gone."""
-        return {row.document_id for rows in self._gone.values() for row in rows.values()}
+        lost = {row.document_id for rows in self._gone.values() for row in rows.values()}
+        return lost | self._hidden.keys()
 
     def spare(self, documents: Collection[str]) -> None:
         """Leave these alone: their evidence no longer holds."""
         for table, rows in self._gone.items():
             self._gone[table] = {k: r for k, r in rows.items() if r.document_id not in documents}
+        for document_id in self._hidden.keys() & set(documents):
+            del self._hidden[document_id]
 
     def removed(self, part: Target, gone: Iterable[Gone]) -> None:
         """Lines or postings that a document read whole no longer has."""
@@ -139,10 +142,13 @@ class Retirer:
         """Transactions that NetSuite shows to post nothing any more, or to be deleted."""
         part = self._target
         owners = {document_id: document_id for document_id in documents if is_safe_key(document_id)}
-        self.removed(part, gone_from_sets(self._loader, part, {}, owners))
+        self.removed(part, gone_from_sets(self._loader, part, {}, owners, self._hidden))
 
     def deleted(self, documents: Collection[str]) -> None:
-        """Records whose deletion NetSuite recorded: header and lines, as far as they are there."""
+        """Records whose deletion NetSuite recorded: header and lines, as far as they are there.
+
+        A document with a header or a line that our role does not see keeps all of it.
+        """
         part = self._target
         safe = [document_id for document_id in documents if is_safe_key(document_id)]
         if part.retire.how == "keep" or not safe:
@@ -151,7 +157,11 @@ class Retirer:
         owners: dict[str, str] = {}
         found = self._loader.find(part.table, part.external_key, safe, fields)
         for document_id in safe:
-            rows = found.get(document_id, ())
+            if document_id in found.hidden:
+                hidden = problems.hidden_rows(part.table, part.external_key, document_id)
+                self._hidden[document_id] = hidden
+                continue
+            rows = found.rows.get(document_id, ())
             owners.update((received(row.get("sys_id")), document_id) for row in rows)
             if rows:
                 self._headers[document_id] = received(rows[0].get("sys_id"))
@@ -159,11 +169,18 @@ class Retirer:
             elif part.create:  # somebody deleted the header: our lines may still hang below it
                 owners[self._loader.sys_id_of(part, document_id)] = document_id
         if part.lines is not None:
-            self.removed(part.lines, gone_from_sets(self._loader, part.lines, {}, owners))
+            lines = gone_from_sets(self._loader, part.lines, {}, owners, self._hidden)
+            self.removed(part.lines, lines)
 
     def run(self) -> Retired:
         """Judge what was gathered, and retire what may be."""
         retired = Retired()
+        hidden = dict(self._hidden)
+        self.spare(hidden)
+        for document_id, problem in hidden.items():
+            retired.documents[document_id] = RetiredDocument(
+                document_id, "failed", self._headers.get(document_id, ""), (problem,)
+            )
         pending = self._pending()
         kept: dict[str, tuple[str, str]] = {}  # document -> table and reason of the brake
         for part in self._parts():

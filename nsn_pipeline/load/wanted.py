@@ -60,7 +60,8 @@ def resolve_references(
 
     A required reference that cannot be resolved is a problem; an optional one is left empty, with
     a note, because the document is right without it. Several records under one key are a problem
-    in both cases: none of them is more right than the others.
+    in both cases, as none of them is more right than the others; so are hidden ones: the link may
+    be right as it is, and would be cleared.
     """
     kept = list(records)
     references = {
@@ -89,7 +90,7 @@ def resolve_references(
             record.fields[rule.column] = sys_id or ""
             if sys_id is None:
                 problem = _unresolved(rule, references[text], found[text], resolver)
-                if rule.required or found[text].sys_ids:
+                if rule.required or found[text].sys_ids or found[text].hidden:
                     faults.append(problem)
                 else:
                     notes.append(f"{rule.column} left empty: {problem.remedy}")
@@ -108,7 +109,9 @@ def _unresolved(
     rule: Rule, reference: tuple[str, str], found: Found, resolver: Resolver
 ) -> Problem:
     record_type, key = reference
+    table, external_key = resolver.place(record_type)
+    if found.hidden:
+        return problems.hidden_rows(table, external_key, key)
     if found.sys_ids:
-        table, external_key = resolver.place(record_type)
         return problems.duplicate_in_servicenow(table, external_key, key, found.sys_ids)
     return problems.missing_reference(record_type, key, rule.column)

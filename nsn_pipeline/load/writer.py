@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import pandas as pd
 
 from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.conform.reasons import Problem
-from nsn_pipeline.errors import ConfigurationError, PermissionDeniedError, TransientError
+from nsn_pipeline.errors import ConfigurationError, TransientError
 from nsn_pipeline.load.drift import Drift, compare_only
 from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.lanes import Lanes
@@ -25,8 +25,7 @@ from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
 from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
 from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, plan_retirement
 from nsn_pipeline.load.plan_document import Approved
-from nsn_pipeline.load.problems import hidden_rows
-from nsn_pipeline.load.resolver import LookUp, Resolver
+from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.sender import BatchClient, Found, Sender, Sent
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
@@ -38,7 +37,14 @@ _LOOKUP_SHARE = 700  # keys per parallel look-up: as many short ones as a query 
 Rows = dict[str, Sequence[Row]]
 
 
-class ServiceNow(LookUp, BatchClient, Protocol):
+class LookedUp(NamedTuple):
+    """Rows per value, and the values of which rows are hidden from our role."""
+
+    rows: Rows
+    hidden: set[str]
+
+
+class ServiceNow(BatchClient, Protocol):
     """What loading needs of `clients.servicenow.ServiceNowClient`."""
 
     def columns(self, table: str) -> Mapping[str, object] | None: ...
@@ -188,27 +194,9 @@ class Loader:
         result.duration_s = self._clock() - started
         return result
 
-    def find(
-        self,
-        table: str,
-        column: str,
-        values: Sequence[str],
-        fields: Sequence[str],
-        *,
-        hidden: set[str] | None = None,
-    ) -> dict[str, Sequence[Row]]:
-        """The rows whose `column` is one of `values`, in parallel look-ups.
-
-        Values of which rows are hidden from our role are added to `hidden`; without it, they raise.
-        """
-        rows, unseen = self._found(table, column, values, fields)
-        if unseen and hidden is None:
-            raise PermissionDeniedError(
-                hidden_rows(table, column, ", ".join(sorted(unseen)[:10])).remedy
-            )
-        if hidden is not None:
-            hidden |= unseen
-        return rows
+    def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> LookedUp:
+        """The rows whose `key` is one of `values`, in parallel look-ups at the run's pace."""
+        return self._found(table, key, values, fields)
 
     def sys_id_of(self, target: Target, key: str) -> str:
         """The sys_id under which a record of ours is created."""
@@ -269,15 +257,14 @@ class Loader:
             hidden=hidden,
         )
 
-    def _look_up(self, table: Table, column: str, values: Sequence[str]) -> tuple[Rows, set[str]]:
+    def _look_up(self, table: Table, column: str, values: Sequence[str]) -> LookedUp:
         return self._found(table.name, column, values, table.fields)
 
     def _found(
         self, table: str, column: str, values: Sequence[str], fields: Sequence[str]
-    ) -> tuple[Rows, set[str]]:
-        """The rows per value, and the values of which rows are hidden from our role."""
+    ) -> LookedUp:
         if not values:
-            return {}, set()
+            return LookedUp({}, set())
         shares = [values[i : i + _LOOKUP_SHARE] for i in range(0, len(values), _LOOKUP_SHARE)]
 
         def one(share: Sequence[str]) -> Found:
@@ -290,7 +277,7 @@ class Loader:
         for found in self._lanes.executor.map(one, shares):
             rows.update(found.rows)
             hidden.update(found.hidden)
-        return rows, hidden
+        return LookedUp(rows, hidden)
 
     def _check_key_column(self, table: Table) -> None:
         """A query on a column that does not exist matches nothing, or everything, and never fails.

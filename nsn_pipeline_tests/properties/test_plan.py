@@ -77,7 +77,7 @@ def fake_with(present: dict[str, dict[str, str]], **options) -> FakeServiceNow:
 
 def planned(fake: FakeServiceNow, wanted: dict[str, dict[str, str]]):
     records = [Wanted(key, key, values) for key, values in wanted.items()]
-    present = fake.lookup("u_thing", "u_netsuite_id", list(wanted), TABLE.fields)
+    present = fake.find("u_thing", "u_netsuite_id", list(wanted), TABLE.fields).rows
     return plan(TABLE, records, present, instance="dev1")
 
 

@@ -74,7 +74,7 @@ class FakeServiceNow:
     def columns(self, table: str) -> dict[str, object] | None:
         return None if self.dictionary is None else dict.fromkeys(self.dictionary[table])
 
-    def lookup(
+    def _shown_rows(
         self, table: str, key: str, values: Sequence[str], fields: Sequence[str]
     ) -> dict[str, list[dict[str, str]]]:
         with self._lock:
@@ -95,7 +95,7 @@ class FakeServiceNow:
                 for row in self.tables[table].values()
                 if row["sys_id"] in self.unseen and (value := row.get(key, "")) in values
             }
-        rows = self.lookup(table, key, values, fields)
+        rows = self._shown_rows(table, key, values, fields)
         return Found(rows, frozenset(unseen))
 
     def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from nsn_pipeline.conform.reasons import Reason
+from nsn_pipeline.errors import ThrottledError
 from nsn_pipeline.load.documents import DocumentResult, load_documents
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
@@ -11,6 +12,7 @@ from nsn_pipeline_tests.unit.load.make import (
     BILL,
     BILL_LINE,
     ORDER,
+    TARGETS,
     VENDOR,
     bill,
     frame,
@@ -183,3 +185,32 @@ def test_two_purchase_orders_under_one_key_are_never_chosen_from(fake: FakeServi
     result = run(fake, bills(b9=bill(purchase_order="ref:purchase_order:77")), lines("9-1"))
     assert statuses(result) == {"9": "failed"}
     assert result.documents[0].problems[0].reason is Reason.DUPLICATE_IN_SERVICENOW
+
+
+@pytest.mark.parametrize("column", ["supplier", "purchase_order"])
+def test_link_to_a_record_our_role_does_not_see_fails_the_document_and_clears_nothing(
+    fake: FakeServiceNow, column: str
+) -> None:
+    """Required or not: the link that is there may be right, and the record is not absent."""
+    fake.seed("proc_po", [{"sys_id": "po1", "u_netsuite_id": "77"}])
+    linked = bill(purchase_order="ref:purchase_order:77")
+    run(fake, bills(b9=linked), lines("9-1"))
+    (supplier,) = fake.by_key("core_company")["451"]
+    fake.unseen.add({"supplier": supplier["sys_id"], "purchase_order": "po1"}[column])
+    fake.writes.clear()
+    result = run(fake, bills(b9=linked), lines("9-1"))
+    (problem,) = result.documents[0].problems
+    assert (problem.reason, problem.column) == (Reason.HIDDEN_IN_SERVICENOW, "u_netsuite_id")
+    assert fake.writes == []
+
+
+def test_look_up_of_references_gives_up_its_lane_on_a_429_and_comes_back(
+    fake: FakeServiceNow,
+) -> None:
+    fake.lookup_errors.append(ThrottledError("slow down", retry_after_s=7))  # the suppliers'
+    slept: list[float] = []
+    with loader(fake, slept=slept) as writer:
+        known = Resolver(writer, TARGETS)
+        result = load_documents(writer, BILL, bills(b9=bill()), lines("9-1"), resolver=known)
+    assert statuses(result) == {"9": "loaded"}
+    assert slept == [7]

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from nsn_pipeline.load.pacing import AdaptivePacer, FixedPacer, Outcome, Pacer
+from nsn_pipeline.load.pacing import LARGEST_BATCH, AdaptivePacer, FixedPacer, Outcome, Pacer
 
 TABLE = "proc_po"
 
@@ -25,12 +25,12 @@ def after(*outcomes: Outcome, ceiling: int = 1) -> AdaptivePacer:
 
 def test_first_batch_of_a_table_is_small_whatever_is_known_of_others() -> None:
     pacer = after(shown(0.1, asked=10))
-    assert pacer.batch_size(TABLE, 10_000) == 100
+    assert pacer.batch_size(TABLE, 10_000) == 50
     assert pacer.batch_size("proc_po_item", 10_000) == 5
 
 
 @pytest.mark.parametrize(
-    ("record_s", "size"), [(0.008, 100), (0.1, 100), (0.4, 25), (2.6, 3), (9.0, 1), (40.0, 1)]
+    ("record_s", "size"), [(0.008, 50), (0.1, 50), (0.4, 25), (2.6, 3), (9.0, 1), (40.0, 1)]
 )
 def test_batch_takes_about_ten_seconds(record_s: float, size: int) -> None:
     assert after(shown(5 * record_s, asked=5)).batch_size(TABLE, 10_000) == size
@@ -42,7 +42,13 @@ def test_batches_are_evened_over_the_connections() -> None:
     while waiting:
         sizes.append(pacer.batch_size(TABLE, waiting))
         waiting -= sizes[-1]
-    assert sizes == [63] * 15 + [55]  # two rounds of eight, not one and a ragged second
+    assert sizes == [42] * 23 + [34]  # three rounds of eight, not two and a ragged third
+
+
+def test_ceiling_of_a_batch_is_what_the_settings_say() -> None:
+    pacer = AdaptivePacer(1, largest=120)
+    pacer.learn(shown(0.05, asked=5))
+    assert 110 < pacer.batch_size(TABLE, 10_000) <= 120
 
 
 def test_batch_never_exceeds_what_waits() -> None:
@@ -50,14 +56,14 @@ def test_batch_never_exceeds_what_waits() -> None:
 
 
 def test_batch_that_was_not_serviced_whole_is_not_asked_for_again() -> None:
-    pacer = after(shown(0.05, asked=5), shown(1.0, asked=100, ran=40))
-    assert pacer.batch_size(TABLE, 10_000) == 40
-    pacer.learn(shown(0.4, asked=40))
-    assert 40 < pacer.batch_size(TABLE, 10_000) <= 50
+    pacer = after(shown(0.05, asked=5), shown(1.0, asked=50, ran=30))
+    assert pacer.batch_size(TABLE, 10_000) == 30
+    pacer.learn(shown(0.3, asked=30))
+    assert 30 < pacer.batch_size(TABLE, 10_000) <= 40
 
 
 def test_lost_call_halves_the_batch() -> None:
-    assert after(shown(0.05, asked=5), shown(60, asked=80, ran=0)).batch_size(TABLE, 10_000) == 40
+    assert after(shown(0.05, asked=5), shown(60, asked=48, ran=0)).batch_size(TABLE, 10_000) == 24
 
 
 def test_level_falls_to_what_the_server_let_through() -> None:
@@ -121,7 +127,7 @@ class Run:
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 8, 12])
 def test_run_settles_below_a_limit_it_was_not_told(limit: int) -> None:
     written, refusals, calls = Run(AdaptivePacer(16), limit).until(300)
-    best, _, _ = Run(FixedPacer(limit, 100), limit).until(300)
+    best, _, _ = Run(FixedPacer(limit, LARGEST_BATCH), limit).until(300)
     assert written >= 0.97 * best
     late_refusals = [instant for instant in refusals if instant > 10]
     late_calls = [instant for instant in calls if instant > 10]
@@ -130,7 +136,7 @@ def test_run_settles_below_a_limit_it_was_not_told(limit: int) -> None:
 
 def test_refusals_without_a_reason_cost_little() -> None:
     written, refusals, calls = Run(AdaptivePacer(16), 16, refuse_every=100).until(300)
-    best, _, _ = Run(FixedPacer(16, 100), 16).until(300)
+    best, _, _ = Run(FixedPacer(16, LARGEST_BATCH), 16).until(300)
     assert len(refusals) == len(calls) // 100
     assert written >= 0.95 * best
 

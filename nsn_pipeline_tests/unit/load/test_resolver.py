@@ -45,6 +45,16 @@ def test_several_records_under_one_key_are_never_chosen_from() -> None:
     assert known.find("vendor", "451").sys_ids == ("s1", "s2")
 
 
+def test_reference_to_a_row_that_our_role_does_not_see_is_not_taken_for_absent() -> None:
+    fake = FakeServiceNow()
+    fake.seed("core_company", [row("s1", "451"), row("s2", "452")])
+    fake.unseen.add("s1")
+    known = resolver(fake)
+    assert known.resolve("ref:vendor:451") is None
+    assert known.find("vendor", "451").hidden
+    assert not known.find("vendor", "452").hidden
+
+
 def test_parent_is_the_header_of_the_line() -> None:
     fake = FakeServiceNow()
     fake.seed("sn_apo_invoice", [row("s1", "9")])

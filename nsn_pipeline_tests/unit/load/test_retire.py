@@ -382,3 +382,44 @@ def test_document_whose_removed_line_is_hidden_from_our_role_is_not_loaded(
     found = {row.document_id: row for row in result.documents}
     assert (found["9"].status, found["10"].status) == ("failed", "loaded")
     assert [problem.reason for problem in found["9"].problems] == [Reason.HIDDEN_IN_SERVICENOW]
+
+
+def test_deleted_document_with_a_line_our_role_does_not_see_keeps_all_and_the_rest_goes(
+    fake: FakeServiceNow,
+) -> None:
+    sync(fake, ["11-1", "11-2"])
+    (hidden,) = fake.by_key(LINE)["9-3"]
+    fake.unseen.add(hidden["sys_id"])
+    fake.writes.clear()
+    _, retired = sync(fake, ["11-1", "11-2"], deleted=("9", "10"))
+    assert keys_of(fake, LINE) == {"9-1", "9-2", "9-3", "11-1", "11-2"}
+    assert fake.by_key(INVOICE)["9"][0]["currency"] == "USD"
+    assert fake.by_key(INVOICE)["10"][0]["currency"] == "XXX"
+    assert {d.document_id: d.status for d in retired.documents.values()} == {
+        "9": "failed",
+        "10": "retired",
+    }
+    (problem,) = retired.documents["9"].problems
+    assert problem.reason is Reason.HIDDEN_IN_SERVICENOW
+
+
+def test_deleted_document_whose_header_our_role_does_not_see_fails_alone(
+    fake: FakeServiceNow,
+) -> None:
+    fake.unseen.add(fake.by_key(INVOICE)["9"][0]["sys_id"])
+    _, retired = sync(fake, [], deleted=("9", "10"))
+    assert {d.document_id: d.status for d in retired.documents.values()} == {
+        "9": "failed",
+        "10": "retired",
+    }
+    assert {"9-1", "9-2", "9-3"} <= keys_of(fake, LINE)
+
+
+def test_postings_our_role_does_not_see_fail_their_transaction_alone(fake: FakeServiceNow) -> None:
+    post(fake, ["9-0-1", "9-1-1", "10-0-1", "10-1-1"])
+    (hidden,) = fake.by_key(POSTING_TABLE)["9-1-1"]
+    fake.unseen.add(hidden["sys_id"])
+    _, retired = post(fake, [], silent=("9", "10"))
+    assert keys_of(fake, POSTING_TABLE) == {"9-0-1", "9-1-1"}
+    assert retired.documents["9"].problems[0].reason is Reason.HIDDEN_IN_SERVICENOW
+    assert retired.documents["10"].status == "retired"

@@ -183,4 +183,4 @@ def test_lines_are_found_by_parent(fake: FakeServiceNow) -> None:
     with loader(fake) as writer:
         found = writer.find(BILL_LINE.table, "invoice", ["h", "other"], ("sys_id", "u_netsuite_id"))
         assert writer.held(BILL_LINE) == 1
-    assert [row["u_netsuite_id"] for row in found["h"]] == ["9-1"]
+    assert [row["u_netsuite_id"] for row in found.rows["h"]] == ["9-1"]
