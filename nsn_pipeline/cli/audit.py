@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from nsn_pipeline.audit.rejections import NOUNS
 from nsn_pipeline.cli.entry import DAY, DONE, DONE_WITH_FINDINGS, STARTED_IN, command
 from nsn_pipeline.records.registry import REGISTRY
 
@@ -16,9 +17,9 @@ def audit() -> None:
 
 
 def _life_of(record_type: str) -> click.Command:
-    label = record_type.replace("_", " ")
+    label = NOUNS[record_type][0]
 
-    @click.command(record_type, help=f"Tell the whole life of one {label}, by its internal id.")
+    @click.command(record_type, help=f"The whole life of one {label}, by internal id.")
     @click.argument("document_id")
     @click.option("--every", is_flag=True, help="Also each attempt that only repeated the last.")
     @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

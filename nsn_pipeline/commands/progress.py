@@ -8,6 +8,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.status import Status
 
+from nsn_pipeline.commands.lines import broken
 from nsn_pipeline.orchestration.runs import StepEvent
 
 # In the order they are worth reading; calls and notes have their own place.
@@ -15,6 +16,8 @@ _SHOWN = (
     "read", "accepted", "rejected", "created", "updated", "create", "update", "retire",
     "unchanged", "retired", "not_retired", "failed", "rows",
 )  # fmt: skip
+
+FIGURES_AT = 46  # where a step's figures begin, and go on
 
 
 class Progress:
@@ -56,7 +59,9 @@ class Progress:
             case "finished":
                 took = event.at - self._started.get(step, event.at)
                 figures = "; ".join(text for text in self._figures.get(step, []) if text)
-                self._console.print(f"  {step:<34} {took:5.1f} s  {figures}", highlight=False)
+                line = f"  {step:<33} {took:6.1f} s  {figures}".rstrip()
+                for part in broken(line, self._console.width, indent=FIGURES_AT):
+                    self._console.print(part, soft_wrap=True, highlight=False, markup=False)
             case _:
                 self._console.print(f"  [red]{step} failed:[/red] {event.message}")
 

@@ -35,6 +35,7 @@ from nsn_pipeline.audit.rejections import (
     totals,
 )
 from nsn_pipeline.audit.spreadsheet import csv_text
+from nsn_pipeline.commands.lines import print_phrases
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.orchestration.open_rejections import OpenList, open_rejections
@@ -112,6 +113,7 @@ def _json(
         "open": len(found.rejections),
         "shown": len(listed),
         "unwritten": found.unwritten,
+        "unlinked": found.unlinked,
         "documents": dict(summary.documents),
         "amounts": _amounts_json(summary.amounts, decimals),
         "notes": found.notes(),
@@ -151,7 +153,9 @@ def _print_documents(
     limit: int,
 ) -> None:
     for one in listed[: limit or None]:
-        console.print(_heading(one, decimals, now), soft_wrap=False)
+        noun = NOUNS[one.record_type][0]
+        title = f"{noun[:1].upper()}{noun[1:]} {one.document_id}"
+        print_phrases(console, title, _described(one, decimals, now), "bold")
         for problem in one.problems:
             line = f"line {problem.line_id}: " if problem.line_id else ""
             text = f"{problem.reason}  {line}{problem.remedy}"
@@ -161,9 +165,7 @@ def _print_documents(
     _print_rest(console, len(listed), limit, "documents")
 
 
-def _heading(one: Rejection, decimals: Mapping[str, int], now: datetime) -> Text:
-    noun = NOUNS[one.record_type][0]
-    text = Text(f"{noun[:1].upper()}{noun[1:]} {one.document_id}", style="bold")
+def _described(one: Rejection, decimals: Mapping[str, int], now: datetime) -> str:
     amount = (
         ""
         if one.amount is None
@@ -178,7 +180,7 @@ def _heading(one: Rejection, decimals: Mapping[str, int], now: datetime) -> Text
         amount,
         f"{since} ({age} {'day' if age == 1 else 'days'})",
     )
-    return text.append("".join(f", {part}" for part in parts if part), style="not bold")
+    return "".join(f", {part}" for part in parts if part)
 
 
 def _print_groups(
@@ -193,8 +195,7 @@ def _print_groups(
         since = f"since {day_text(group.since.astimezone(now.tzinfo), now)}"
         lead = {group.lead: group.documents[group.lead]}
         waiting = ", ".join((*counted(lead, group.amounts, decimals), since))
-        line = Text(group.label, style="bold yellow")
-        console.print(line.append(f": {waiting}", style="default not bold"))
+        print_phrases(console, group.label, f": {waiting}", "bold yellow")
         rest = {name: n for name, n in group.documents.items() if name != group.lead}
         money = {"purchase_order": group.amounts.get("purchase_order", {})}
         for text in (

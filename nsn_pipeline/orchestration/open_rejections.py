@@ -22,8 +22,9 @@ from nsn_pipeline.frames import records_of, rows_with
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.load_problems import load_problems_path
-from nsn_pipeline.orchestration.runs_known import RunsKnown, unwritten_states
-from nsn_pipeline.state.job_state import DocumentState, JobState, Status
+from nsn_pipeline.orchestration.open_documents import open_documents
+from nsn_pipeline.orchestration.runs_known import RunsKnown
+from nsn_pipeline.state.job_state import DocumentState, Status
 
 _NO_DETAILS = "Its problems are not in the landing files any more: run its day again to see them."
 _OPEN: Mapping[Status, OpenStatus] = {Status.REJECTED: "rejected", Status.FAILED: "failed"}
@@ -37,6 +38,7 @@ class OpenList:
     unknown_days: list[str] = field(default_factory=list[str])  # read, yet not in job state
     pending: int = 0  # accepted, and their run is under way
     unwritten: int = 0  # accepted by a run that has ended, and never written
+    unlinked: int = 0  # loaded, without an order that is itself not loaded
 
     def notes(self) -> list[str]:
         """Sentences to print with the list."""
@@ -58,6 +60,12 @@ class OpenList:
                 f"{self.unwritten:,} accepted documents were never written: their run ended before "
                 "its load. The sensor replay_cured runs their days again; by hand: nsn replay"
             )
+        if self.unlinked:
+            are = "document is" if self.unlinked == 1 else "documents are"
+            told.append(
+                f"{self.unlinked:,} {are} loaded without the link to an order that is not loaded; "
+                "once it is, a replay links them"
+            )
         return told
 
 
@@ -68,32 +76,23 @@ def open_rejections(
 
     `finishing` is a run whose loads are done: what it left pending is never written.
     """
-    found = OpenList()
+    now = open_documents(connections.job_state, RunsKnown(instance), finishing=finishing)
+    found = OpenList(
+        pending=now.under_way, unwritten=len(now.unwritten), unlinked=len(now.unlinked)
+    )
     unknown: set[str] = set()
     for names in CONFORMED.values():
-        states = _open_states(connections.job_state, names.record_type)
         by_day: dict[str, list[DocumentState]] = defaultdict(list)
-        for state in states:
-            by_day[state.partition].append(state)
+        for state in now.refused:
+            if state.record_type == names.record_type:
+                by_day[state.partition].append(state)
         for day in sorted(by_day):
             found.rejections.extend(_described(connections.landing, names, day, by_day[day]))
         lost = list(_not_in_state(connections, names))
         found.rejections.extend(rejection for _, rejections in lost for rejection in rejections)
         unknown.update(day for day, _ in lost if day)
     found.unknown_days = sorted(unknown)
-    counts = connections.job_state.counts().values()
-    pending = sum(of_type.get(Status.PENDING, 0) for of_type in counts)
-    if pending:
-        runs = RunsKnown(instance)
-        left = unwritten_states(connections.job_state, runs, finishing=finishing)
-        found.unwritten, found.pending = len(left), max(pending - len(left), 0)
     return found
-
-
-def _open_states(job_state: JobState, record_type: str) -> list[DocumentState]:
-    ids = [i for status in _OPEN for i in job_state.ids_by_status(record_type, status)]
-    states = job_state.get_many(record_type, ids).values()
-    return [state for state in states if state.status in _OPEN]  # less those cured meanwhile
 
 
 def _described(

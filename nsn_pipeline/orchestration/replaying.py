@@ -23,12 +23,12 @@ from nsn_pipeline.extract.references import look_up_references
 from nsn_pipeline.extract.window import days_touched
 from nsn_pipeline.orchestration.assets.netsuite import read_snapshot
 from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day
-from nsn_pipeline.orchestration.runs_known import RunsKnown, unwritten_states
+from nsn_pipeline.orchestration.open_documents import open_documents, unwritten_documents
+from nsn_pipeline.orchestration.runs_known import RunsKnown
 from nsn_pipeline.orchestration.snapshots import DIMENSION_ASSETS
 from nsn_pipeline.settings import ProjectSettings
 from nsn_pipeline.state.job_state import DocumentState, JobState, Status
 
-OPEN = (Status.REJECTED, Status.FAILED, Status.PENDING)
 REPLAY_TAG = "nsn/lane"  # limited in dagster.yaml: a large replay leaves room for the schedule
 REPLAY_LANE = "replay"
 DIMENSIONS = frozenset(replay.CODES)
@@ -71,25 +71,12 @@ class Replays:
 
     def unwritten(self) -> list[OpenDocument]:
         """Documents of days that were accepted and, their run having ended, never written."""
-        states = unwritten_states(self.connections.job_state, self._runs)
+        states = unwritten_documents(self.connections.job_state, self._runs)
         return self.opened(one for one in states if one.record_type not in DIMENSIONS)
 
     def open(self) -> list[OpenDocument]:
-        """Everything refused, failed, never finished, or loaded without a link."""
-        state = self.connections.job_state
-        unlinked = [
-            one
-            for reference in state.missing_references()
-            for one in state.waiting_for(reference)
-            if one.status is Status.LOADED
-        ]
-        found = {(one.record_type, one.document_id): one for one in unlinked}
-        for record_type in state.counts():
-            for status in OPEN:
-                ids = state.ids_by_status(record_type, status)
-                states = state.get_many(record_type, ids)
-                found |= {(record_type, one): states[one] for one in ids if one in states}
-        return self.opened(found.values())
+        """Everything that is open, as `nsn rejections` counts it."""
+        return self.opened(open_documents(self.connections.job_state, self._runs).all())
 
     def opened(self, states: Iterable[DocumentState]) -> list[OpenDocument]:
         """States with the beginning of the run that judged them."""

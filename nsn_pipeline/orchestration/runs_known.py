@@ -2,7 +2,8 @@
 had failed before.
 
 A document is pending from the gate until it is written. When its run has ended and it still is, it
-was accepted and never written, and nothing but another run of its day will write it.
+was accepted and never written, and nothing but another run of its day will write it
+(`open_documents`).
 """
 
 from collections.abc import Collection
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from nsn_pipeline.orchestration.jobs import UNFINISHED
-from nsn_pipeline.state.job_state import DocumentState, JobState, Status
+from nsn_pipeline.state.job_state import DocumentState
 
 TRY_TAG = "nsn/replay_try"  # of a replay of what was never written: how many runs failed before
 _RUNS_READ = 500
@@ -63,14 +64,3 @@ class RunsKnown:
         """How many runs had accepted the same and not written it before this one."""
         run = self._runs.get(run_id)
         return 0 if run is None else run.tries
-
-
-def unwritten_states(
-    job_state: JobState, runs: RunsKnown, *, finishing: str = ""
-) -> list[DocumentState]:
-    """Documents accepted by a run that has ended, or by `finishing`, whose loads are done, and not
-    written.
-    """
-    pending = list(job_state.by_status(Status.PENDING))
-    runs.learn({state.run_id for state in pending})
-    return [s for s in pending if s.run_id == finishing or runs.ended(s) is not None]

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +13,14 @@ import pytest
 from nsn_pipeline.audit.rejections import CSV_COLUMNS, Rejection, grouped
 from nsn_pipeline.frames import values_of
 from nsn_pipeline.orchestration.assets.audit import REJECTIONS
+from nsn_pipeline.orchestration.jobs import DAILY_SYNC
 from nsn_pipeline.orchestration.open_rejections import OpenList, open_rejections
+from nsn_pipeline.orchestration.replaying import Replays
 from nsn_pipeline.sandbox.data.expectation import Expectation, expected
 from nsn_pipeline.sandbox.data.gaps import MISSING_GL_ACCOUNTS
 from nsn_pipeline.sandbox.data.generator import generate
 from nsn_pipeline.sandbox.servicenow.options import AbortRule
+from nsn_pipeline.state.job_state import Status
 from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open
 from nsn_pipeline_tests.support.company import FIRST, LAST, WEEK, Company, servicenow_rows
 
@@ -62,6 +66,27 @@ def test_every_refused_document_of_every_day_is_listed_with_its_amount_and_cures
         assert all(abs(one.amount or 0) == abs(totals[n]) for n, one in mine.items())
         assert all(one.url.endswith(f"={n}") and one.since <= before for n, one in mine.items())
         assert all(one.day in WEEK and one.vendor and one.subsidiary for one in mine.values())
+
+
+@pytest.mark.parametrize("status", ["STARTED", "FAILURE"])
+def test_the_list_and_a_replay_of_everything_mean_the_same_by_open(
+    synced: Company, status: str
+) -> None:
+    """One accepted bill is not written: its run is at it, or ended before."""
+    job = synced.definitions.resolve_job_def(DAILY_SYNC)
+    ended = status == "FAILURE"
+    run = synced.instance.create_run_for_job(job, status=dg.DagsterRunStatus[status])
+    with synced.connected() as connections:
+        bill = next(connections.job_state.by_status(Status.LOADED, "vendor_bill"))
+        pending = {"status": Status.PENDING, "run_id": run.run_id, "updated_at": datetime.now(UTC)}
+        connections.job_state.record([replace(bill, **pending)])
+        look = Replays(connections, synced.instance)
+        chosen = {(one.record_type, one.document_id) for one in look.open()}
+    found = listed(synced)
+    assert (found.unwritten, found.pending) == ((1, 0) if ended else (0, 1))
+    refused = {(one.record_type, one.document_id) for one in found.rejections}
+    assert chosen - refused == ({("vendor_bill", bill.document_id)} if ended else set())
+    assert refused <= chosen
 
 
 def test_the_asset_holds_the_whole_list_and_says_how_much_is_open(synced: Company) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from nsn_pipeline.audit.replay import CODES
 from nsn_pipeline.commands import replay as replaying_by_hand
 from nsn_pipeline.commands.replay import ReplayReport, ReplayRequest, run_replay
+from nsn_pipeline.extract.window import local_day
 from nsn_pipeline.orchestration import sensors
 from nsn_pipeline.orchestration.assets import servicenow
 from nsn_pipeline.orchestration.assets.audit import NONE_OPEN, REJECTIONS
@@ -21,6 +22,7 @@ from nsn_pipeline.orchestration.jobs import (
     PARTITION_TAG,
     days_of_run,
 )
+from nsn_pipeline.orchestration.open_rejections import open_rejections
 from nsn_pipeline.orchestration.replaying import REPLAY_LANE, REPLAY_TAG
 from nsn_pipeline.orchestration.resources import SystemsResource
 from nsn_pipeline.orchestration.runs import RunOutcome
@@ -28,6 +30,7 @@ from nsn_pipeline.orchestration.sensors import REPLAY_SENSOR
 from nsn_pipeline.sandbox.data.expectation import expected
 from nsn_pipeline.sandbox.data.gaps import MISSING_COST_CENTERS, MISSING_GL_ACCOUNTS
 from nsn_pipeline.sandbox.data.generator import generate
+from nsn_pipeline.settings import load_project_settings
 from nsn_pipeline.state.job_state import DocumentState, Status
 from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open
 from nsn_pipeline_tests.support.company import WEEK, Company, by
@@ -278,7 +281,8 @@ def test_a_document_deleted_in_netsuite_is_closed_by_the_day_of_its_deletion(
         store.delete_row("transaction", bill.document_id)
     add_account(synced, CODE)
     requests, _ = ticks()
-    assert datetime.now(UTC).date().isoformat() in days_asked(requests)
+    today = local_day(datetime.now(UTC), load_project_settings().timezone)
+    assert today.isoformat() in days_asked(requests)
     assert states(synced, [bill]) == [bill]  # absence closes nothing; the run has the evidence
     ticks.carry_out(requests)
     (after,) = states(synced, [bill])
@@ -500,6 +504,12 @@ def test_a_bill_loaded_without_its_order_is_linked_once_the_order_is_cured(opene
     assert "vendor_bill" in {
         one.record_type for one in waiting(company, f"purchase_order:{link['order']}")
     }
+    with company.connected() as connections:
+        found = open_rejections(connections, company.instance)
+    assert found.unlinked == 1
+    assert "1 document is loaded without" in found.notes()[0]
+    chosen = by_hand(company, everything=True, dry_run=True).selected
+    assert chosen == len(found.rejections) + found.unlinked
     add_account(company, CODE)
     ticks, rounds = Ticks(company), 0
     while requests := ticks()[0]:

@@ -19,8 +19,9 @@ from nsn_pipeline.orchestration.jobs import (
     RANGE_START_TAG,
     days_of_run,
 )
+from nsn_pipeline.orchestration.open_documents import unwritten_documents
 from nsn_pipeline.orchestration.replaying import Replays
-from nsn_pipeline.orchestration.runs_known import TRY_TAG, RunsKnown, unwritten_states
+from nsn_pipeline.orchestration.runs_known import TRY_TAG, RunsKnown
 from nsn_pipeline.settings import ProjectSettings, load_project_settings
 from nsn_pipeline.state.job_state import DocumentState, JobState, Status
 
@@ -196,10 +197,10 @@ def test_only_a_run_that_ended_leaves_documents_unwritten(
             yield state
 
     runs, states = RunsKnown(instance), cast("JobState", States())
-    assert unwritten_states(states, runs) == ([state] if left else [])
+    assert unwritten_documents(states, runs) == ([state] if left else [])
     assert runs.tries(run_id) == (0 if status is None else 2)
     # To the last step of a run, its own loads are done: what is pending then is not written.
-    assert unwritten_states(states, runs, finishing=run_id) == [state]
+    assert unwritten_documents(states, runs, finishing=run_id) == [state]
 
 
 # --- cured ----------------------------------------------------------------------------------------

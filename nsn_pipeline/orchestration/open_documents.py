@@ -1,0 +1,61 @@
+"""What "open" means, once: for the list and its check, for the sensor and for `nsn replay`.
+
+Open is what was refused or failed, what a run accepted and, having ended, never wrote, and what was
+loaded without a link it should have. What a run is still working on is not open: it is under way.
+"""
+
+from dataclasses import dataclass, field
+
+from nsn_pipeline.orchestration.runs_known import RunsKnown
+from nsn_pipeline.state.job_state import DocumentState, JobState, Status
+
+REFUSED = (Status.REJECTED, Status.FAILED)
+
+
+@dataclass(slots=True)
+class OpenDocuments:
+    """Every open document, by how it is open; each stands in one of the lists."""
+
+    refused: list[DocumentState] = field(default_factory=list[DocumentState])
+    unwritten: list[DocumentState] = field(default_factory=list[DocumentState])
+    unlinked: list[DocumentState] = field(default_factory=list[DocumentState])
+    under_way: int = 0  # accepted, and their run has not ended: not open
+
+    def all(self) -> list[DocumentState]:
+        return [*self.refused, *self.unwritten, *self.unlinked]
+
+
+def open_documents(job_state: JobState, runs: RunsKnown, *, finishing: str = "") -> OpenDocuments:
+    """Everything that is open, of all record types and days.
+
+    `finishing` is a run whose loads are done: what it left pending is never written.
+    """
+    found = OpenDocuments(
+        refused=[one for status in REFUSED for one in job_state.by_status(status)]
+    )
+    found.unwritten, found.under_way = _pending(job_state, runs, finishing)
+    unlinked = {
+        (one.record_type, one.document_id): one
+        for reference in job_state.missing_references()
+        for one in job_state.waiting_for(reference)
+        if one.status is Status.LOADED
+    }
+    found.unlinked = list(unlinked.values())
+    return found
+
+
+def unwritten_documents(
+    job_state: JobState, runs: RunsKnown, *, finishing: str = ""
+) -> list[DocumentState]:
+    """Documents accepted by a run that has ended, or by `finishing`, and not written."""
+    return _pending(job_state, runs, finishing)[0]
+
+
+def _pending(
+    job_state: JobState, runs: RunsKnown, finishing: str
+) -> tuple[list[DocumentState], int]:
+    """Those never written, and how many are still under way."""
+    pending = list(job_state.by_status(Status.PENDING))
+    runs.learn({state.run_id for state in pending})
+    left = [s for s in pending if s.run_id == finishing or runs.ended(s) is not None]
+    return left, len(pending) - len(left)
