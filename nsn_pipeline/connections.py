@@ -31,6 +31,7 @@ from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tba import END, HOW_TO_MOVE, TbaAuth, TbaCredentials
 from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
 from nsn_pipeline.credentials.core_dumps import forbid_core_dumps
+from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.load.pacing import AdaptivePacer
 from nsn_pipeline.load.resolver import Resolver
@@ -199,6 +200,10 @@ class Connections:
         limiter = self._limiter(f"servicenow:{self.instance.name}", settings.concurrency)
         return ServiceNowClient(self._http("servicenow", base_url, auth=auth, limiter=limiter))
 
+    def stranger_to_netsuite(self) -> Http:
+        """A connection without credentials: to see who answers, and what time it is there."""
+        return self._http("netsuite", self.settings.netsuite.base_url or self.account.base_url)
+
     @cached_property
     def loader(self) -> Loader:
         """Writes documents to ServiceNow, at most as much at once as the settings allow."""
@@ -284,6 +289,8 @@ class Connections:
         limiter: RedisLimiter | None = None,
     ) -> Http:
         bundle = self.settings.project.ca_bundle
+        if bundle is not None and not bundle.exists():  # the library's error has no words for it
+            raise ConfigurationError(f"NSN_CA_BUNDLE: {bundle} does not exist")
         http = Http(
             system=system,
             base_url=base_url,

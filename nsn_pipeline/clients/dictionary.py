@@ -21,12 +21,27 @@ class ColumnInfo:
     default_value: str = ""
 
 
+def parent_of(row: Mapping[str, str]) -> str | None:
+    """The class a row of sys_db_object extends, "" for none; None when this user cannot tell.
+
+    A column that an access rule hides is left out of the row: that says nothing about a parent.
+    """
+    name = row.get("super_class.name", "")
+    return name or ("" if row.get("super_class") == "" else None)
+
+
 def from_dictionary(
     chain: Sequence[str], rows: Iterable[Mapping[str, str]]
 ) -> dict[str, ColumnInfo]:
-    """Columns of `chain[0]`, whose parents follow; what a child says wins over its parents."""
+    """Columns of `chain[0]`, whose parents follow; what a child says wins over its parents.
+
+    None at all when a row does not show which column it is about: that column would look missing.
+    """
     nearest = {name: depth for depth, name in enumerate(chain)}
-    known = [row for row in rows if row.get("name") in nearest and row.get("element")]
+    shown = list(rows)
+    if not all(row.get("name") and row.get("element") for row in shown):
+        return {}
+    known = [row for row in shown if row["name"] in nearest]
     known.sort(key=lambda row: nearest[row["name"]], reverse=True)
     return {
         row["element"]: ColumnInfo(

@@ -19,7 +19,7 @@ import orjson
 import requests
 
 from nsn_pipeline.clients.batch import BatchItem, BatchReply, decode, encode
-from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui_meta
+from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui_meta, parent_of
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
 from nsn_pipeline.clients.http import Http, credential_of
 from nsn_pipeline.errors import (
@@ -43,6 +43,7 @@ _URL_OVERHEAD = 700  # everything in a look-up's URL but fields and values
 _LONG_QUERIES = 4000  # look-ups longer than this in all travel in batches: see `_looked_up`
 _BATCHED_READS = 10  # each may hold a full page, and a batch has 30 s
 _MOST_HIDDEN = 20  # rows of one query that are told apart, each by a dozen calls
+_CLASS_FIELDS = ("name", "super_class", "super_class.name")
 _DICTIONARY_FIELDS = (
     "name", "element", "column_label", "internal_type", "max_length", "mandatory", "read_only",
     "reference", "unique", "default_value",
@@ -213,6 +214,13 @@ class ServiceNowClient:
             raise
         return _row(_result(response, dict, path))
 
+    def sample(self, table: str, fields: Sequence[str]) -> Row | None:
+        """Some one record, to see which columns this user is shown; None when it is shown none."""
+        path = _table_path(table)
+        params = {**_read_params(fields), "sysparm_limit": "1"}
+        response = self._http.request("GET", path, params=params, idempotent=True)
+        return next((_row(row) for row in _result(response, list, path)), None)
+
     @property
     def under_way(self) -> int:
         """Calls that are with ServiceNow now, over all threads."""
@@ -363,11 +371,12 @@ class ServiceNowClient:
         name = table
         while name and name not in chain:
             query = Query().where("name", "=", name)
-            parents = self._all("sys_db_object", query, ("name", "super_class.name"))
-            if not parents:
+            found = self._all("sys_db_object", query, _CLASS_FIELDS)
+            parent = parent_of(found[0]) if found else None
+            if parent is None:
                 return {}
             chain.append(name)
-            name = parents[0].get("super_class.name", "")
+            name = parent
         query = Query().where_in("name", chain).where_not_empty("element")
         return from_dictionary(chain, self._all("sys_dictionary", query, _DICTIONARY_FIELDS))
 

@@ -115,9 +115,10 @@ def _netsuite_auth(
 ) -> AuthBase | None:
     """Credentials that are worth a try; key and certificate are judged without NetSuite's help."""
     section = settings.netsuite
-    now = clocks.now()
     tba = section.auth == "tba"
-    reached = http is not None and netsuite_login.check_host(checklist, http, account, now, tba=tba)
+    reached = http is not None and netsuite_login.check_host(
+        checklist, http, account, clocks.now, tba=tba
+    )
     if tba:
         netsuite_login.note_tba(checklist)
         credentials = TbaCredentials(
@@ -129,7 +130,8 @@ def _netsuite_auth(
         tba = TbaAuth(credentials, realm=account.account_id, now=clocks.now)
         return tba if reached else None
     usable = netsuite_login.check_key(checklist, section) is not None
-    usable = usable and netsuite_login.check_certificate(checklist, section, environment, now)
+    if usable:
+        netsuite_login.check_certificate(checklist, section, environment, clocks.now())
     if http is None or not reached or not usable:
         checklist.skip("netsuite.token", "NetSuite token", "what is named above")
         return None
@@ -201,13 +203,13 @@ def _examine_instance(
     client = ServiceNowClient(http)
     needs = target_needs(profile)
     readable = servicenow_tables.check_tables(checklist, client, needs)
-    if checklist.status("servicenow.endpoint_acl") is Status.FAIL:
+    if not readable:
         return False
     servicenow_login.check_roles(checklist, client, user_id)
     servicenow_login.check_user(checklist, client, user_id)
     for table in readable:
         need = needs[table]
-        servicenow_data.check_readable(checklist, http, need)
+        servicenow_data.check_readable(checklist, client, need)
         if checklist.status(f"servicenow.column.{table}.{need.key}") is not Status.FAIL:
             servicenow_data.check_duplicates(checklist, http, need)
     servicenow_data.check_query_mode(checklist, http)

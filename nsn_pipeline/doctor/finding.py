@@ -55,11 +55,15 @@ class Checklist:
 
     def failed_call(self, id_: str, title: str, error: NsnError) -> None:
         """A call that says nothing about the configuration; a run retries it, a person is told."""
-        if self._raises_outages and isinstance(error, TransientError):
-            raise error
+        self.raise_outage(error)
         self.fail(
             id_, title, str(error), "Try again in a few minutes; if it stays, ask the vendor."
         )
+
+    def raise_outage(self, error: NsnError) -> None:
+        """A run raises an outage as what it is; a person is told with everything else."""
+        if self._raises_outages and isinstance(error, TransientError):
+            raise error
 
     def skip(self, id_: str, title: str, waits_for: str) -> None:
         """Leave a check out because its prerequisite failed: only the root cause is named."""

@@ -46,7 +46,7 @@ _DRIFT_S = 10
 _SHORT_RSA = 3072
 _SOON_DAYS = 30
 _M2M = "Setup > Integration > Manage Authentication > OAuth 2.0 Client Credentials (M2M) Setup"
-_ANY = range(200, 600)
+_JUDGED_HERE = frozenset(range(200, 500)) - {HTTPStatus.TOO_MANY_REQUESTS}
 _COMPARE_ID = (
     "Compare NETSUITE_CLIENT_ID with the consumer key of the integration record in this very "
     "account,"
@@ -122,13 +122,23 @@ def _kind(account_id: str) -> str:
 
 
 def check_host(
-    checklist: Checklist, http: Http, account: NetSuiteAccount, now: float, *, tba: bool = False
+    checklist: Checklist,
+    http: Http,
+    account: NetSuiteAccount,
+    now: Callable[[], float],
+    *,
+    tba: bool = False,
 ) -> bool:
-    """Whether NetSuite answers at this address, for this account, at this time of day."""
+    """Whether NetSuite answers at this address, for this account, at this time of day.
+
+    Asked without credentials: an answer that knows them is no answer to this.
+    """
     title = "NetSuite address"
+    asked_at = now()
     try:
-        answer = http.request("GET", LIMITS_PATH, idempotent=True, returned=_ANY)
+        answer = http.request("GET", LIMITS_PATH, idempotent=True, returned=_JUDGED_HERE)
     except NsnError as error:
+        checklist.raise_outage(error)
         remedy = (
             "Set NSN_CA_BUNDLE to the certificate authority of your proxy."
             if isinstance(error, ConfigurationError)
@@ -156,17 +166,26 @@ def check_host(
         )
         return False
     checklist.ok("netsuite.host", title, f"{http.base_url} answers")
-    return _check_clock(checklist, answer, now, tba=tba)
+    return _check_clock(checklist, answer, asked_at, now(), tba=tba)
 
 
-def _check_clock(checklist: Checklist, answer: requests.Response, now: float, *, tba: bool) -> bool:
+def _check_clock(
+    checklist: Checklist,
+    answer: requests.Response,
+    asked_at: float,
+    answered_at: float,
+    *,
+    tba: bool,
+) -> bool:
+    """The server told its time somewhere between the two instants: a slow answer is no drift."""
     title = "Clock"
     try:
         server = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (KeyError, ValueError):
         checklist.unverified("netsuite.clock", title, "the server does not tell its time")
         return True
-    ahead = round(now - server)
+    # Its header has whole seconds.
+    ahead = round(min(max(asked_at - server - 1, 0), answered_at - server))
     words = f"this machine is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} NetSuite"
     remedy = "Synchronise this machine's clock (NTP): what it signs is good for five minutes."
     if ahead > (_TBA_S if tba else _AHEAD_S) or ahead < -(_TBA_S if tba else _BEHIND_S):
@@ -217,7 +236,7 @@ def check_key(checklist: Checklist, settings: NetSuiteSettings) -> AssertionSign
 
 def check_certificate(
     checklist: Checklist, settings: NetSuiteSettings, environment: Mapping[str, str], now: float
-) -> bool:
+) -> None:
     """Days left, when a copy of the certificate is at hand; NetSuite itself does not tell."""
     title = "NetSuite certificate"
     path = environment.get(CERTIFICATE_VARIABLE, "")
@@ -228,7 +247,7 @@ def check_certificate(
             "without a copy of the certificate its days left are not known",
             f"Set {CERTIFICATE_VARIABLE} to the certificate file you uploaded.",
         )
-        return True
+        return
     try:
         certificate = x509.load_pem_x509_certificate(Path(path).expanduser().read_bytes())
     except (OSError, ValueError):
@@ -238,27 +257,26 @@ def check_certificate(
             f"{path} cannot be read as a certificate",
             f"Correct {CERTIFICATE_VARIABLE}: it names a PEM file.",
         )
-        return True
+        return
     again = f"Make a certificate from your private key and upload it under {_M2M}."
+    # Our copy may be an old one: what NetSuite holds shows when the token is asked for.
     if not _belongs(certificate, settings):
-        checklist.fail(
+        checklist.warn(
             "netsuite.certificate",
             title,
             f"{path} is not the certificate of NETSUITE_PRIVATE_KEY",
             again,
         )
-        return False
+        return
     days = (certificate.not_valid_after_utc - datetime.fromtimestamp(now, UTC)).days
     if days < 0:
-        checklist.fail("netsuite.certificate", title, "it has expired", again, days_left=days)
-        return False
-    if days < _SOON_DAYS:
+        checklist.warn("netsuite.certificate", title, "it has expired", again, days_left=days)
+    elif days < _SOON_DAYS:
         checklist.warn(
             "netsuite.certificate", title, f"it expires in {days} days", again, days_left=days
         )
     else:
         checklist.ok("netsuite.certificate", title, f"{days} days left", days_left=days)
-    return True
 
 
 def _belongs(certificate: x509.Certificate, settings: NetSuiteSettings) -> bool:

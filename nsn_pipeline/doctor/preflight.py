@@ -1,22 +1,37 @@
-"""The checks a job makes before it writes: roles, tables and columns, through its own connections.
+"""The checks a job makes when it starts: roles, tables and columns, through its own connections.
 
-Seconds long, shared tokens, and remembered for ten minutes: the steps of one job ask once. Only a
-clean bill is remembered, so that a cure works at once.
+Seconds long, shared tokens, and remembered for ten minutes: the steps of one job ask once, also
+when they start together. A clean bill is remembered, and for a minute a refused login: NetSuite
+locks a user after five of them. Other findings are remembered for the other steps of their run
+only, so that a cure works at once, and so does another password.
 """
 
 import hashlib
 import json
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from cryptography.fernet import InvalidToken, MultiFernet
+from pydantic import SecretStr
 
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.doctor import netsuite_data, netsuite_login, servicenow_tables
+from nsn_pipeline.doctor import netsuite_data, netsuite_login, servicenow_data, servicenow_tables
 from nsn_pipeline.doctor.finding import Checklist, Finding, blockers, from_json, to_json
 from nsn_pipeline.doctor.needs import source_needs, target_needs
-from nsn_pipeline.errors import AuthenticationError, ConfigurationError
+from nsn_pipeline.doctor.settings_checks import check_version, server_info
+from nsn_pipeline.errors import AuthenticationError, ConfigurationError, NsnError
 from nsn_pipeline.state.connection import translated
+from nsn_pipeline.state.leases import named_lock
+from nsn_pipeline.state.tokens import load_cipher
 
+_log = logging.getLogger(__name__)
 _KEPT_S = 600
+_REFUSED_S = 60
+_LOCK_S = 120.0  # longer than the checks take; a second examination after that does no harm
+_LOGINS = frozenset({"netsuite.token", "netsuite.login", "servicenow.login"})
 
 
 def preflight(
@@ -26,30 +41,139 @@ def preflight(
 
     Outages are raised as the TransientError they are. `fresh` asks again in any case.
     """
+    kept = None if fresh else _kept(connections)
+    if kept is not None:
+        return kept
+    with _alone(connections):
+        if not fresh:
+            kept = _kept(connections)
+            if kept is not None:
+                return kept
+            _stop_if_found_before(connections)
+            _stop_if_just_refused(connections)
+        return _examined(connections, now)
+
+
+def forget(connections: Connections) -> None:
+    """Ask again next time: a run was refused something that was there when it was examined."""
+    with translated("forget the preflight"):
+        connections.redis.client.delete(_clean_key(connections))
+
+
+def _examined(connections: Connections, now: Callable[[], float]) -> list[Finding]:
     redis = connections.redis.client
-    key = f"nsn:preflight:{_fingerprint(connections)}"
-    with translated("read the last preflight"):
-        kept = None if fresh else redis.get(key)
-    if isinstance(kept, str):
-        return from_json(json.loads(kept))
     checklist = Checklist(raises_outages=True)
-    _check_netsuite(checklist, connections)
+    _check_netsuite(checklist, connections, now)
     _check_servicenow(checklist, connections)
+    with translated("read the state server's version"):
+        check_version(checklist, server_info(redis))
     found = blockers(checklist.findings)
     if found:
         listed = "\n".join(f"- {finding.detail}. {finding.remedy}" for finding in found)
-        raise ConfigurationError(f"nothing was written; `nsn doctor` tells more:\n{listed}")
+        words = f"nothing was written; `nsn doctor` tells more:\n{listed}"
+        with translated("keep what stopped the run"):
+            redis.set(_stopped_key(connections), words, ex=_KEPT_S)
+        if any(finding.id in _LOGINS for finding in found):
+            _keep_refusal(connections, words)
+        raise ConfigurationError(words)
     document = to_json(checklist.findings) | {"checked_at": round(now())}
     with translated("keep the preflight"):
-        redis.set(key, json.dumps(document), ex=_KEPT_S)
+        redis.set(_clean_key(connections), json.dumps(document), ex=_KEPT_S)
     return checklist.findings
 
 
-def _check_netsuite(checklist: Checklist, connections: Connections) -> None:
+def _kept(connections: Connections) -> list[Finding] | None:
+    """The findings of a clean bill that still holds."""
+    with translated("read the last preflight"):
+        kept = connections.redis.client.get(_clean_key(connections))
+    try:
+        return from_json(json.loads(kept)) if isinstance(kept, str) else None
+    except (ValueError, KeyError, TypeError):  # damaged, or written by another version
+        return None
+
+
+@contextmanager
+def _alone(connections: Connections) -> Iterator[None]:
+    """Steps that start together ask one after the other: the others find what the first found."""
+    with ExitStack() as held:
+        try:
+            name = f"preflight:{_fingerprint(connections)}"
+            held.enter_context(named_lock(connections.redis.client, name, _LOCK_S, wait_s=_LOCK_S))
+        except NsnError as error:
+            _log.warning("preflight_lock_unavailable error=%s", error)
+        yield
+
+
+def _stop_if_found_before(connections: Connections) -> None:
+    """What stopped one step stops the others of its run; the next run asks anew."""
+    with translated("read what stopped the run"):
+        words = connections.redis.client.get(_stopped_key(connections))
+    if isinstance(words, str):
+        raise ConfigurationError(words)
+
+
+def _stop_if_just_refused(connections: Connections) -> None:
+    with translated("read the last refusal"):
+        sealed = connections.redis.client.get(_refusal_key(connections))
+    if not isinstance(sealed, str):
+        return
+    try:
+        digest, words = json.loads(_cipher(connections).decrypt(sealed.encode()))
+    except (InvalidToken, ValueError, TypeError):
+        return
+    if digest == _credentials_digest(connections):
+        raise ConfigurationError(
+            f"{words}\n(refused less than {_REFUSED_S} s ago with the same credentials and not "
+            "asked again, as repeated refusals lock the user out)"
+        )
+
+
+def _keep_refusal(connections: Connections, words: str) -> None:
+    """Sealed, as the digest stands for passwords that could be guessed from it."""
+    content = json.dumps([_credentials_digest(connections), words]).encode()
+    sealed = _cipher(connections).encrypt(content)
+    with translated("keep the refusal"):
+        connections.redis.client.set(_refusal_key(connections), sealed, ex=_REFUSED_S)
+
+
+def _cipher(connections: Connections) -> MultiFernet:
+    project = connections.settings.project
+    key = project.master_key.get_secret_value() if project.master_key else None
+    return load_cipher(key, project.home, project.master_key_file)
+
+
+def _credentials_digest(connections: Connections) -> str:
+    settings = connections.settings
+    values = [*settings.netsuite, *settings.servicenow]
+    told = [
+        (name, value.get_secret_value() if isinstance(value, SecretStr) else repr(value))
+        for name, value in values
+    ]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _clean_key(connections: Connections) -> str:
+    return f"nsn:preflight:{_fingerprint(connections)}"
+
+
+def _stopped_key(connections: Connections) -> str:
+    return f"nsn:preflight-stopped:{_fingerprint(connections)}:{connections.run_id}"
+
+
+def _refusal_key(connections: Connections) -> str:
+    return f"nsn:refused-login:{_fingerprint(connections)}"
+
+
+def _check_netsuite(
+    checklist: Checklist, connections: Connections, now: Callable[[], float]
+) -> None:
     client = connections.netsuite
     tba = connections.settings.netsuite.auth == "tba"
     if tba:
         netsuite_login.note_tba(checklist)
+    stranger = connections.stranger_to_netsuite()
+    if not netsuite_login.check_host(checklist, stranger, connections.account, now, tba=tba):
+        return
     if not netsuite_login.check_login(checklist, client, tba=tba):
         return
     needs = source_needs(connections.profile)
@@ -60,8 +184,9 @@ def _check_netsuite(checklist: Checklist, connections: Connections) -> None:
 
 def _check_servicenow(checklist: Checklist, connections: Connections) -> None:
     try:
-        needs = target_needs(connections.profile)
-        servicenow_tables.check_tables(checklist, connections.servicenow, needs)
+        needs, client = target_needs(connections.profile), connections.servicenow
+        for table in servicenow_tables.check_tables(checklist, client, needs):
+            servicenow_data.check_readable(checklist, client, needs[table])
     except AuthenticationError as error:
         checklist.fail(
             "servicenow.login", "ServiceNow login", str(error), "Run `nsn doctor` for the causes."
@@ -71,6 +196,15 @@ def _check_servicenow(checklist: Checklist, connections: Connections) -> None:
 def _fingerprint(connections: Connections) -> str:
     """What the verdict depends on, and nothing secret: two accounts never share one."""
     settings = connections.settings
+    netsuite, servicenow = settings.netsuite, settings.servicenow
+    identities = (
+        netsuite.client_id,
+        netsuite.certificate_id,
+        netsuite.consumer_key,
+        netsuite.token_id,
+        servicenow.client_id,
+        servicenow.username,
+    )
     parts = (
         connections.account.account_id,
         settings.netsuite.base_url,
@@ -80,5 +214,18 @@ def _fingerprint(connections: Connections) -> str:
         settings.servicenow.auth,
         settings.project.base_currency,
         repr(connections.profile),
+        _version(),
+        *(_shown(value) for value in identities),
     )
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _version() -> str:
+    try:
+        return version("nsn-pipeline")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return ""
+
+
+def _shown(value: SecretStr | str | None) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value or ""

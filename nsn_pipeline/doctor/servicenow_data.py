@@ -3,6 +3,7 @@
 import requests
 
 from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.doctor.finding import Checklist, Status
 from nsn_pipeline.doctor.needs import TableNeed
 from nsn_pipeline.errors import NsnError, PermissionDeniedError
@@ -39,7 +40,7 @@ def check_query_mode(checklist: Checklist, http: Http) -> None:
     checklist.ok(id_, title, _MODES[mode], mode=mode)
 
 
-def check_readable(checklist: Checklist, http: Http, need: TableNeed) -> None:
+def check_readable(checklist: Checklist, client: ServiceNowClient, need: TableNeed) -> None:
     """Columns an access rule hides are left out of every record, without a word."""
     id_, title = f"servicenow.readable.{need.table}", "ServiceNow column access"
     known = [
@@ -48,14 +49,15 @@ def check_readable(checklist: Checklist, http: Http, need: TableNeed) -> None:
         if checklist.status(f"servicenow.column.{need.table}.{name}") is not Status.FAIL
     ]
     try:
-        rows = _rows(_get(http, need.table, sysparm_limit="1", sysparm_fields=",".join(known)))
+        row = client.sample(need.table, known)
     except NsnError as error:
+        checklist.raise_outage(error)
         checklist.unverified(id_, title, f"{need.table}: {error}")
         return
-    if not rows:
+    if row is None:
         checklist.ok(id_, title, f"{need.table} has no rows yet")
         return
-    hidden = [name for name in known if name not in rows[0]]
+    hidden = [name for name in known if name not in row]
     if hidden:
         checklist.fail(
             id_,

@@ -6,12 +6,12 @@ this user is *unverified*, never *missing*.
 
 from collections.abc import Mapping, Sequence
 
-from nsn_pipeline.clients.dictionary import ColumnInfo
+from nsn_pipeline.clients.dictionary import ColumnInfo, parent_of
 from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.doctor.finding import Checklist
 from nsn_pipeline.doctor.needs import TableNeed, TargetNeed, merged
-from nsn_pipeline.doctor.servicenow_login import deny_endpoints
+from nsn_pipeline.doctor.servicenow_login import deny_endpoints, is_endpoint_acl
 from nsn_pipeline.errors import (
     AuthenticationError,
     MissingTableError,
@@ -72,18 +72,22 @@ def check_tables(
 ) -> list[str]:
     """Every table with its columns; returns the tables that can be read."""
     shown: dict[str, dict[str, ColumnInfo] | None] = {}
-    denied: list[str] = []
+    denied: dict[str, PermissionDeniedError] = {}
     for need in needs.values():
         try:
             shown[need.table] = client.columns(need.table)
-        except PermissionDeniedError:
-            denied.append(need.table)
+        except PermissionDeniedError as error:
+            denied[need.table] = error
         except AuthenticationError:
             raise  # the next table would be refused too, and each refusal counts towards a lock
         except NsnError as error:
             _report_absent(checklist, need, error)
     if len(denied) == len(needs):
-        deny_endpoints(checklist)
+        # The same words keep a user off a single table, so they say "REST" only where all say so.
+        if all(map(is_endpoint_acl, denied.values())):
+            deny_endpoints(checklist)
+        else:
+            _report_all_denied(checklist, len(needs))
         return []
     for table in denied:
         _report_denied(checklist, table)
@@ -109,6 +113,16 @@ def _report_absent(checklist: Checklist, need: TableNeed, error: NsnError) -> No
         plug_in = _PLUG_INS.get(need.table, "the application it belongs to")
         remedy = f"Activate the plug-in: {plug_in}."
     checklist.fail(id_, title, f"{need.table} does not exist on this instance", remedy)
+
+
+def _report_all_denied(checklist: Checklist, count: int) -> None:
+    checklist.fail(
+        "servicenow.tables",
+        "ServiceNow tables",
+        f"the login is good, and this user may read none of the {count} tables of the profile",
+        "Give the integration user (with OAuth: the OAuth Application User) the roles listed in "
+        "docs/connect-servicenow.md.",
+    )
 
 
 def _report_denied(checklist: Checklist, table: str) -> None:
@@ -162,12 +176,9 @@ class _Targets:
             seen.add(table)
             query = Query().where("name", "=", table)
             try:
-                pages = self._client.rows(
-                    "sys_db_object", query=query, fields=("super_class.name",)
-                )
-                table = next(
-                    (row.get("super_class.name", "") for page in pages for row in page), ""
-                )
+                fields = ("super_class", "super_class.name")
+                pages = self._client.rows("sys_db_object", query=query, fields=fields)
+                table = next((parent_of(row) or "" for page in pages for row in page), "")
             except NsnError:
                 return False
         return False
@@ -182,7 +193,7 @@ def _check_columns(
         if info is not None:
             _check_column(checklist, need.table, info, wanted, targets)
         elif any(use.kind != "wish" for use in wanted):
-            _report_missing(checklist, need.table, wanted)
+            _report_missing(checklist, need.table, wanted, is_partial=_is_partial(columns))
     written = {name for name, wanted in uses.items() if any(use.is_written for use in wanted)}
     unfed = sorted(
         name
@@ -201,12 +212,14 @@ def _check_columns(
     )
 
 
-def _report_missing(checklist: Checklist, table: str, wanted: Sequence[TargetNeed]) -> None:
+def _report_missing(
+    checklist: Checklist, table: str, wanted: Sequence[TargetNeed], *, is_partial: bool
+) -> None:
     use = wanted[0]
     checklist.fail(
         f"servicenow.column.{table}.{use.column}",
         "ServiceNow column",
-        f"{table}.{use.column} does not exist: "
+        f"{table}.{use.column} does not exist{', or is hidden from this user' * is_partial}: "
         + (
             "what is written to it would vanish silently"
             if any(one.is_written for one in wanted)

@@ -110,7 +110,7 @@ def check_redis(checklist: Checklist, project: ProjectSettings) -> None:
     try:
         with connect(url, project.home) as connection:
             with translated("read its settings"):
-                info = _info(connection.client)
+                info = server_info(connection.client)
             place, embedded = connection.server, connection.embedded is not None
     except NsnError as error:
         checklist.fail(
@@ -129,12 +129,13 @@ def check_redis(checklist: Checklist, project: ProjectSettings) -> None:
 
 def check_server(checklist: Checklist, info: Mapping[str, str]) -> None:
     """What the server tells about itself; hosted ones may tell nothing."""
-    _check_version(checklist, info)
+    check_version(checklist, info)
     _check_eviction(checklist, info)
     _check_persistence(checklist, info)
 
 
-def _check_version(checklist: Checklist, info: Mapping[str, str]) -> None:
+def check_version(checklist: Checklist, info: Mapping[str, str]) -> None:
+    """Whether the server knows the commands of our scripts."""
     title, version = "State server version", info.get("redis_version", "")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     if not numbers:
@@ -186,7 +187,8 @@ def _check_persistence(checklist: Checklist, info: Mapping[str, str]) -> None:
         checklist.ok("redis.persistence", title, kind, last_snapshot=snapshots)
 
 
-def _info(client: redis.Redis) -> dict[str, str]:
+def server_info(client: redis.Redis) -> dict[str, str]:
+    """What the server tells about itself."""
     try:
         info = client.info()
     except redis.ResponseError:  # some hosted servers allow data commands only

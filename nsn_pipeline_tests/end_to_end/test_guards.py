@@ -7,6 +7,7 @@ import pytest
 
 from nsn_pipeline.commands.summary import summarize
 from nsn_pipeline.commands.sync import _selection
+from nsn_pipeline.doctor.preflight import preflight
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.records.registry import REGISTRY
@@ -74,12 +75,25 @@ def test_a_summary_counts_only_what_its_own_runs_did(synced: Company) -> None:
 def test_a_reference_list_without_codes_stops_the_run_before_anything_is_judged(
     opened: Open,
 ) -> None:
-    """A column that the integration user may not read is no reason to refuse every document."""
-    hidden = {"itfm_gl_accounts": frozenset({"account_number"})}
+    """A column that is closed after the pre-flight is no reason to refuse every document."""
+    hidden: dict[str, frozenset[str]] = {}
     company = opened(servicenow={"hidden_columns": hidden})
+    with company.connected() as connections:
+        preflight(connections)
+    hidden["itfm_gl_accounts"] = frozenset({"account_number"})
     outcome = company.sync(FIRST, FIRST)
     assert not outcome.success
     assert "not_empty" in " ".join(outcome.errors)
     # Cost centers and suppliers have no account; nothing that has one was written.
     tables = {write.split("/table/")[1].split("/")[0].split("?")[0] for write in company.writes}
     assert tables <= {"cmn_cost_center", "core_company"}
+
+
+def test_a_half_configured_system_stops_before_anything_is_read(opened: Open) -> None:
+    company = opened(servicenow={"absent_tables": frozenset({"u_netsuite_gl_posting"})})
+    outcome = company.sync(FIRST, FIRST)
+    assert not outcome.success
+    assert "u_netsuite_gl_posting does not exist" in " ".join(outcome.errors)
+    assert company.writes == []
+    landed = [path for path in (company.home / "landing").rglob("*") if path.is_file()]
+    assert landed == []

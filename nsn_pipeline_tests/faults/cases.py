@@ -1,7 +1,8 @@
 """Seeded faults: one thing wrong each, what `nsn doctor` must call it and what it must advise."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -35,6 +36,7 @@ class Seeded:
     finding: str
     advice: str  # words of the remedy
     status: str = FAIL
+    also: Mapping[str, str] = field(default_factory=dict[str, str])  # where two things are wrong
 
 
 def env(**variables: str) -> Callable[[], Case]:
@@ -94,12 +96,30 @@ def unavailable(info: RequestInfo) -> Fault | None:
     return Fault(status=503, body=b"<html>upgrading</html>", content_type="text/html")
 
 
+def forbidden(detail: str, message: str = "User Not Authorized") -> Fault:
+    said = {"error": {"message": message, "detail": detail}, "status": "failure"}
+    return Fault(status=403, body=json.dumps(said).encode())
+
+
+API_LEVEL = forbidden("Failed API level ACL Validation")
+NO_RIGHTS = forbidden("Field(s) present in the query do not have permission to be read",
+                      "Insufficient rights to query records")  # fmt: skip
+
+
 def close_metadata(info: RequestInfo) -> Fault | None:
-    return Fault(status=403, body=b"{}") if "/ui/meta/" in info.path else None
+    return API_LEVEL if "/ui/meta/" in info.path else None
 
 
 def close_tables(info: RequestInfo) -> Fault | None:
-    return Fault(status=403, body=b"{}") if "/now/table/" in info.path else None
+    return API_LEVEL if "/now/table/" in info.path else None
+
+
+def close_own_tables(info: RequestInfo) -> Fault | None:
+    own = "/now/table/" in info.path and "/now/table/sys_" not in info.path
+    return NO_RIGHTS if own else None
+
+
+NO_PARENTS = {"sys_db_object": frozenset({"super_class", "super_class.name"})}
 
 
 def two_of_an_account(world: World) -> None:
@@ -190,11 +210,11 @@ NETSUITE_LOGIN = (
     Seeded("The REST scope is not enabled", netsuite(enabled_scopes=frozenset({"restlets"})),
            "netsuite.token", "Tick the scope"),
     Seeded("Our copy of the certificate has expired", own_copy(elliptic_key, days=-2),
-           "netsuite.certificate", "upload it"),
+           "netsuite.certificate", "upload it", WARN),
     Seeded("The certificate ends in 10 days", own_copy(elliptic_key, days=10),
            "netsuite.certificate", "upload it", WARN),
     Seeded("Our copy of the certificate is another key's", own_copy(other_key, days=400),
-           "netsuite.certificate", "from your private key"),
+           "netsuite.certificate", "from your private key", WARN),
     Seeded("The role may not use REST web services", netsuite(fault_hook=refuse_queries),
            "netsuite.login", "Log in using OAuth 2.0 Access Tokens"),
 )  # fmt: skip
@@ -256,6 +276,8 @@ SERVICENOW_LOGIN = (
            "servicenow.endpoint_acl", "snc_platform_rest_api_access"),
     Seeded("An endpoint ACL covers the Table API only", servicenow(fault_hook=close_tables),
            "servicenow.endpoint_acl", "snc_platform_rest_api_access"),
+    Seeded("The user may read none of the tables", servicenow(fault_hook=close_own_tables),
+           "servicenow.tables", "docs/connect-servicenow.md"),
     Seeded("The user lives in another time zone", servicenow(user_time_zone="Europe/Berlin"),
            "servicenow.time_zone", "time zone to GMT", WARN),
     Seeded("The user reads a language with a decimal comma",
@@ -302,6 +324,12 @@ SERVICENOW_DATA = (
            "servicenow.readable.core_company", "field ACLs"),
     Seeded("A GL account exists twice", prepared(two_of_an_account),
            "servicenow.duplicates.itfm_gl_accounts", "Merge or delete", WARN),
+    Seeded("The dictionary hides which class a table extends",
+           servicenow(hidden_columns=NO_PARENTS), "servicenow.dictionary",
+           "personalize_dictionary", UNVERIFIED),
+    Seeded("The dictionary hides which column a row is about",
+           servicenow(hidden_columns={"sys_dictionary": frozenset({"element"})}),
+           "servicenow.dictionary", "personalize_dictionary", UNVERIFIED),
     Seeded("The dictionary is closed", servicenow(dictionary_access="forbid"),
            "servicenow.dictionary", "personalize_dictionary", UNVERIFIED),
     Seeded("The dictionary looks empty", servicenow(dictionary_access="empty"),

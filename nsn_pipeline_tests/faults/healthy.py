@@ -189,11 +189,14 @@ class Healthy:
 
     def examine(self, case: Case) -> list[Finding]:
         with self.world(case) as world:
-            return examine(
-                world.environment,
-                now=lambda: time.time() + case.clock_ahead_s,
-                sleep=lambda _seconds: None,
-            )
+            return self.look_at(world, case)
+
+    def look_at(self, world: World, case: Case) -> list[Finding]:
+        return examine(
+            world.environment,
+            now=lambda: time.time() + case.clock_ahead_s,
+            sleep=lambda _seconds: None,
+        )
 
 
 @contextmanager

@@ -1,12 +1,19 @@
 """`nsn doctor` names each seeded fault, with its remedy, and nothing else."""
 
+import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
 
+from nsn_pipeline.clients.retry import RetryPolicy
+from nsn_pipeline.connections import Connections
 from nsn_pipeline.doctor.finding import Finding, Status
+from nsn_pipeline.doctor.preflight import preflight
+from nsn_pipeline.errors import NsnError
+from nsn_pipeline.settings import load_settings
 from nsn_pipeline_tests.faults.cases import FAULTS, Seeded
-from nsn_pipeline_tests.faults.healthy import Case, Healthy, healthy_systems
+from nsn_pipeline_tests.faults.healthy import Case, Healthy, World, healthy_systems
 
 QUIET = {Status.OK, Status.SKIPPED}
 
@@ -38,11 +45,39 @@ def test_healthy_systems_have_nothing_to_put_right(baseline: dict[str, Status]) 
 def test_fault_is_named_with_its_remedy_and_no_other(
     seeded: Seeded, systems: Healthy, baseline: dict[str, Status]
 ) -> None:
-    findings = systems.examine(seeded.case())
+    case = seeded.case()
+    with systems.world(case) as world:
+        findings = systems.look_at(world, case)
+        job = start_of_a_job(world, case)
     news = {
         id_: status for id_, status in named(findings).items() if baseline.get(id_) is not status
     }
-    assert news == {seeded.finding: Status(seeded.status)}, [f for f in findings if f.id in news]
+    wanted = {seeded.finding: seeded.status, **seeded.also}
+    assert news == wanted, [f for f in findings if f.id in news]
     found = next(finding for finding in findings if finding.id == seeded.finding)
     assert seeded.advice in found.remedy
     assert found.detail
+    # What the page calls "stops a run" stops one, and nothing else does.
+    assert (job is not None) == ("fail" in wanted.values()), job
+
+
+def start_of_a_job(world: World, case: Case) -> NsnError | None:
+    """What stops a job before it reads or writes, on the same systems."""
+    try:
+        settings = load_settings(world.environment)
+        now = partial(shifted, case.clock_ahead_s)
+        with Connections(settings, run_id="test", now=now) as connections:
+            preflight(connections, fresh=True, now=now)
+    except NsnError as error:
+        return error
+    return None
+
+
+def shifted(ahead_s: float) -> float:
+    return time.time() + ahead_s
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = RetryPolicy(max_attempts=1)
+    monkeypatch.setattr("nsn_pipeline.connections.RetryPolicy", lambda: policy)

@@ -1,16 +1,28 @@
 """What is neither right nor wrong is a fact; an examination only reads, and tells no secret."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nsn_pipeline.clients.accounts import netsuite_account
+from nsn_pipeline.clients.http import Http
 from nsn_pipeline.doctor.examine import examine
-from nsn_pipeline.doctor.finding import Finding, Status, to_json
+from nsn_pipeline.doctor.finding import Checklist, Finding, Status, to_json
+from nsn_pipeline.doctor.netsuite_login import check_host
 from nsn_pipeline.sandbox.netsuite.options import TbaCredentials
 from nsn_pipeline.sandbox.servicenow.options import Fault, RequestInfo
-from nsn_pipeline_tests.faults.healthy import Case, Healthy, World, healthy_systems, pem, rsa_key
+from nsn_pipeline_tests.faults.healthy import (
+    ACCOUNT,
+    Case,
+    Healthy,
+    World,
+    healthy_systems,
+    pem,
+    rsa_key,
+)
 
 KEYS = TbaCredentials("consumer", "consumer-secret", "token", "token-secret")
 TBA = {
@@ -34,6 +46,26 @@ def found(findings: list[Finding], id_: str) -> Finding:
 
 def faults(findings: list[Finding]) -> set[str]:
     return {f.id for f in findings if f.status in {Status.FAIL, Status.WARN}}
+
+
+@pytest.mark.parametrize(("took_s", "off_s"), [(90, 0), (90, -60), (90, 100)])
+def test_a_slow_answer_is_no_drift_of_the_clock(
+    systems: Healthy, took_s: float, off_s: float
+) -> None:
+    """The server tells its time at some point of a slow exchange, and we look at ours around it."""
+    with systems.world(Case()) as world:
+        began = time.time() + off_s
+        clock = iter([began, began + took_s])
+        checklist = Checklist()
+        http = Http(system="netsuite", base_url=world.environment["NETSUITE_BASE_URL"])
+        fine = check_host(checklist, http, netsuite_account(ACCOUNT), lambda: next(clock))
+        http.close()
+    clock_found = found(checklist.findings, "netsuite.clock")
+    assert fine == (off_s < 30)
+    if fine:
+        assert clock_found.facts == {"ahead_s": 0}
+    else:
+        assert clock_found.facts["ahead_s"] == pytest.approx(off_s, abs=3)
 
 
 def test_a_german_date_format_is_a_fact(systems: Healthy) -> None:
@@ -98,6 +130,22 @@ def test_a_wrong_token_secret_is_named_as_the_login(systems: Healthy) -> None:
     findings = systems.examine(Case(netsuite={"tba": (KEYS,)}, environment=environment))
     assert found(findings, "netsuite.login").status is Status.FAIL
     assert "NETSUITE_TOKEN_SECRET" in found(findings, "netsuite.login").remedy
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_the_user_table_tells_who_we_are_where_the_uis_endpoint_does_not(
+    systems: Healthy, status: int
+) -> None:
+    """Its refusal alone says nothing about the rest of the interface."""
+
+    def hook(request: RequestInfo) -> Fault | None:
+        return Fault(status=status, body=b"{}") if "/ui/user/" in request.path else None
+
+    case = Case(servicenow={"fault_hook": hook, "user_time_zone": "Europe/Berlin"})
+    with systems.world(case) as world:  # the first question is asked without a login
+        findings = systems.look_at(world, case)
+    assert faults(findings) == {"servicenow.time_zone"}
+    assert found(findings, "servicenow.login").facts == {"user": "nsn.integration"}
 
 
 def test_an_examination_only_reads(systems: Healthy) -> None:

@@ -87,7 +87,7 @@ def _deletions(daily: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         window = Window.over(context.partition_keys, daily.timezone)
         types = REGISTRY["gl_posting"].transaction_types
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_read(context) as connections:
             client, project = connections.netsuite, connections.settings.project
             found = read_deletions(client, window, project.deleted_types)
             unposted = read_unposted(client, window, types)

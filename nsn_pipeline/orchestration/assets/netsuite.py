@@ -91,7 +91,7 @@ def _snapshot(name: str, source: Source) -> dg.AssetsDefinition:
     def snapshot(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> dg.MaterializeResult[Any]:
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_read(context) as connections:
             table = read_snapshot(connections, name)
             connections.landing.write(
                 ("netsuite", name),
@@ -140,7 +140,7 @@ def _vendor_bills(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_read(context) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=False)
             rows = 0
@@ -174,7 +174,7 @@ def _purchase_orders(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_read(context) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=False)
             rows = 0
@@ -212,7 +212,7 @@ def _vendors(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.Asse
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_read(context) as connections:
             changed = _changed_vendors(connections, record, window)
             days = {
                 day: _union(
@@ -263,7 +263,7 @@ def _gl_postings(daily: dg.DailyPartitionsDefinition, record: RecordType) -> dg.
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any]]:
         window = Window.over(context.partition_keys, daily.timezone)
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_read(context) as connections:
             reader = Reader(connections.netsuite)
             touched = reader.touched(window, record.transaction_types, posting=True)
             rows = 0

@@ -59,7 +59,7 @@ def _reference(profile: Profile, kind: str) -> dg.AssetsDefinition:
     def reference(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
-        with systems.opened(context.run.run_id) as connections:
+        with systems.opened_to_read(context) as connections:
             frame = read_references(connections.servicenow, table)
             connections.landing.write_frame(
                 ("servicenow_reference", REFERENCE_ASSETS[kind]),

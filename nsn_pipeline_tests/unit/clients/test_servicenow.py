@@ -347,6 +347,12 @@ DICTIONARY = [
 PARENTS = {"proc_po": "task", "task": ""}
 
 
+def extends(parent: str | dict[str, str]) -> dict[str, str]:
+    if isinstance(parent, dict):  # as an access rule shows it
+        return parent
+    return {"super_class": parent and f"sys_id of {parent}", "super_class.name": parent}
+
+
 def instance(*, dictionary=DICTIONARY, classes=PARENTS, meta=None, probe: Reply | None = None):
     def respond(request):
         parts = urlsplit(request.url)
@@ -357,11 +363,7 @@ def instance(*, dictionary=DICTIONARY, classes=PARENTS, meta=None, probe: Reply 
             return meta or servicenow_error("User Not Authorized", None, status=403)
         if parts.path.endswith("sys_db_object"):
             name = query.split("^")[0].removeprefix("name=")
-            found = (
-                [{"sys_id": "d", "name": name, "super_class.name": classes[name]}]
-                if classes
-                else []
-            )
+            found = [{"sys_id": "d", "name": name, **extends(classes[name])}] if classes else []
         else:
             found = dictionary
         if isinstance(found, Reply):
@@ -369,6 +371,21 @@ def instance(*, dictionary=DICTIONARY, classes=PARENTS, meta=None, probe: Reply 
         return Reply(body={"result": found}, headers={"X-Total-Count": str(len(found))})
 
     return client(respond, page_size=100)[0]
+
+
+@pytest.mark.parametrize("shown", [{}, {"super_class": "sys_id of task"}])
+def test_a_parent_that_is_hidden_is_no_parent_that_is_missing(shown: dict[str, str]) -> None:
+    """Without its parents a table would seem to lack `number`: the UI's metadata is asked."""
+    meta = Reply(body={"result": {"columns": {"number": {"type": "string"}}}})
+    columns = instance(classes={"proc_po": shown}, meta=meta).columns("proc_po")
+    assert columns is not None
+    assert set(columns) == {"number"}
+    assert instance(classes={"proc_po": shown}).columns("proc_po") is None
+
+
+def test_a_dictionary_row_that_hides_its_column_makes_none_missing() -> None:
+    partial = [element("task", "number", "string"), {"sys_id": "x", "name": "proc_po"}]
+    assert instance(dictionary=partial).columns("proc_po") is None
 
 
 def test_columns_include_inherited_ones_and_the_childs_word_wins() -> None:
