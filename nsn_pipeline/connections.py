@@ -26,7 +26,7 @@ from nsn_pipeline.clients.accounts import (
 from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_source
 from nsn_pipeline.clients.http import Http, HttpStats
 from nsn_pipeline.clients.netsuite import NetSuiteClient
-from nsn_pipeline.clients.retry import RetryPolicy
+from nsn_pipeline.clients.retry import Limiter, RetryPolicy
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tba import END, HOW_TO_MOVE, TbaAuth, TbaCredentials
 from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
@@ -43,6 +43,7 @@ from nsn_pipeline.settings import NetSuiteSettings, Settings
 from nsn_pipeline.state.connection import Connection, connect
 from nsn_pipeline.state.job_state import JobState, key_prefix
 from nsn_pipeline.state.leases import WAIT_S, RedisLimiter
+from nsn_pipeline.state.limits import FallbackLimiter
 from nsn_pipeline.state.tokens import RedisTokenCache
 from nsn_pipeline.state.trail import Trail
 from nsn_pipeline.state.trail_anchor import RedisAnchors
@@ -276,9 +277,10 @@ class Connections:
             now=self._now,
         )
 
-    def _limiter(self, name: str, limit: int) -> RedisLimiter:
+    def _limiter(self, name: str, limit: int) -> Limiter:
         wait_s = BRIEF_WAIT_S if self._brief else WAIT_S
-        return RedisLimiter(self.redis.client, name, limit, wait_s=wait_s)
+        shared = RedisLimiter(self.redis.client, name, limit, wait_s=wait_s)
+        return FallbackLimiter(shared, name=name, limit=limit)
 
     def _http(
         self,
@@ -286,7 +288,7 @@ class Connections:
         base_url: str,
         *,
         auth: AuthBase | None = None,
-        limiter: RedisLimiter | None = None,
+        limiter: Limiter | None = None,
     ) -> Http:
         bundle = self.settings.project.ca_bundle
         if bundle is not None and not bundle.exists():  # the library's error has no words for it

@@ -46,6 +46,7 @@ class NsnError(Exception):
 
     def __init__(self, message: str, *, where: Where | None = None) -> None:
         super().__init__(f"{where}: {message}" if where else message)
+        self.message = message
         self.where = where
 
 

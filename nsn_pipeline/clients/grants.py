@@ -56,7 +56,8 @@ _NETSUITE_CAUSES = {
     "unsupported_grant_type": "the client credentials grant is unknown at this address",
     "invalid_scope": "REST web services is not enabled as a scope on the integration record",
     "invalid_grant": "the assertion has expired (is this machine's clock right?), its certificate "
-    "was revoked or has expired, or the certificate id does not match the private key",
+    "or mapping was revoked, has expired or went with a sandbox refresh, or the certificate id "
+    "does not match the private key",
     "invalid_client": "the client id is unknown in this account, or the signature does not verify "
     "with the uploaded certificate",
     "unauthorized_client": "the client credentials grant is not enabled on the integration record, "

@@ -5,9 +5,11 @@ an error of `errors.py`. A request marked `idempotent=False` is repeated only wh
 that the server has not acted on it (no connection, 401, 429); otherwise `OutcomeUnknownError`.
 """
 
+import base64
 import ipaddress
 import logging
 import random as random_module
+import re
 import ssl
 import threading
 import time
@@ -18,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -44,6 +46,8 @@ __all__ = ["Http", "HttpStats", "Limiter", "LocalLimiter", "RetryPolicy", "next_
 _log = logging.getLogger(__name__)
 _POOL = 64  # connections kept open; limiters, not the pool, bound what is in flight
 _REQUEST_ID_HEADERS = ("X-N-OperationId", "X-Transaction-ID", "X-Request-Id", "X-Correlation-Id")
+_OAUTH_PART = re.compile(r'(\w+)="([^"]*)"')
+_OAUTH_SECRETS = frozenset({"oauth_consumer_key", "oauth_token", "oauth_signature", "oauth_nonce"})
 _SECRET_FIELDS = ("client_secret", "client_assertion", "password", "refresh_token")
 
 
@@ -241,7 +245,7 @@ class Http:
     def _judged(self, call: _Call, response: requests.Response) -> NsnError | None:
         where = replace(call.where, status=response.status_code, request_id=_request_id(response))
         answer = Answer(response.status_code, response.headers, response.content)
-        secrets = (*call.secrets, credential_of(response.request))
+        secrets = (*call.secrets, *secrets_of(response.request))
         return judge(answer, where, now=self._now(), secrets=secrets)
 
     def _exchange(self, call: _Call) -> requests.Response:
@@ -363,6 +367,29 @@ def _request_id(response: requests.Response) -> str | None:
 def credential_of(request: requests.PreparedRequest) -> str:
     """The secret part of the Authorization header that was sent."""
     return str(request.headers.get("Authorization", "")).partition(" ")[2]
+
+
+def secrets_of(request: requests.PreparedRequest) -> list[str]:
+    """What a server may echo of the credentials it was sent: as a whole, and part by part."""
+    credential = credential_of(request)
+    scheme = str(request.headers.get("Authorization", "")).partition(" ")[0].lower()
+    parts: list[str] = []
+    if scheme == "basic":
+        parts = _basic_parts(credential)
+    elif scheme == "oauth":
+        for name, value in _OAUTH_PART.findall(credential):
+            if name in _OAUTH_SECRETS:
+                parts += [value, unquote(value)]
+    # The longest first: a part must not be cut out of what would be recognised as a whole.
+    return sorted({credential, *parts} - {""}, key=len, reverse=True)
+
+
+def _basic_parts(credential: str) -> list[str]:
+    try:
+        login = base64.b64decode(credential).decode()
+    except ValueError:
+        return []
+    return [login, login.partition(":")[2]]
 
 
 def _form_secrets(data: object) -> Iterator[str]:

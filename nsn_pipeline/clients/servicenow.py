@@ -21,7 +21,7 @@ import requests
 from nsn_pipeline.clients.batch import BatchItem, BatchReply, decode, encode
 from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui_meta, parent_of
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
-from nsn_pipeline.clients.http import Http, credential_of
+from nsn_pipeline.clients.http import Http, secrets_of
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -302,7 +302,7 @@ class ServiceNowClient:
             where=where,
             now=self._now(),
             took_s=response.elapsed.total_seconds(),
-            secrets=(credential_of(response.request),),
+            secrets=secrets_of(response.request),
         )
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
@@ -74,7 +74,7 @@ class TbaAuth(AuthBase):
         query = "&".join(
             f"{k}={v}" for k, v in sorted((_encoded(k), _encoded(v)) for k, v in pairs)
         )
-        plain = f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+        plain = f"{parts.scheme.lower()}://{_authority(parts)}{parts.path}"
         base = "&".join(_encoded(part) for part in (method.upper(), plain, query))
         key = "&".join(
             _encoded(part)
@@ -82,6 +82,12 @@ class TbaAuth(AuthBase):
         )
         digest = hmac.new(key.encode(), base.encode(), hashlib.sha256).digest()
         return base64.b64encode(digest).decode()
+
+
+def _authority(parts: SplitResult) -> str:
+    """Host and port; the port that the scheme implies is not signed (RFC 5849 3.4.1.2)."""
+    scheme, netloc = parts.scheme.lower(), parts.netloc.lower()
+    return netloc.removesuffix({"https": ":443", "http": ":80"}.get(scheme, ":"))
 
 
 def _encoded(text: str) -> str:

@@ -14,9 +14,12 @@ from typing import Protocol
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from nsn_pipeline.errors import TransientError
+from nsn_pipeline.errors import AuthenticationError, TransientError
 
 _PATIENCE_S = 30.0  # how long a failed early renewal is left alone while the token still works
+# How long a refusal is taken as the answer for every thread. ServiceNow gives the same token again
+# until it ends, and each further request with refused credentials counts towards locking the user.
+_REFUSED_S = 60.0
 _UNKNOWN_MARGIN_S = 60.0  # for a cached token that does not say when to renew it
 
 
@@ -84,6 +87,8 @@ class BearerAuth(AuthBase):
         self._now = now
         self._lock = threading.Lock()
         self._token: Token | None = None
+        self._given_again = ("", 0.0)  # a refused token that the server stands by, since when
+        self._no_login: tuple[AuthenticationError, float] | None = None  # why there is none, since
 
     def __repr__(self) -> str:
         return f"BearerAuth(key={self._key!r})"
@@ -105,14 +110,21 @@ class BearerAuth(AuthBase):
     def renew(self, refused: str) -> None:
         """Replace the token the server refused, unless that has been done already."""
         with self._lock:
-            if self._token is None or self._token.value == refused:
-                self._token = self._obtain(refused=refused)
+            if self._token is not None and self._token.value != refused:
+                return
+            value, since = self._given_again
+            if value == refused and self._now() < since + _REFUSED_S:
+                return  # asked already: the call goes out once more and is told for good
+            self._token = self._obtain(refused=refused)
+            if self._token.value == refused:
+                self._given_again = (refused, self._now())
 
     def _obtain(self, *, refused: str) -> Token:
         with self._cache.lock(self._key):
             cached = self._cache.get(self._key)
             if cached is not None and cached.value != refused and cached.is_fresh(self._now()):
                 return cached
+            self._stop_if_refused_before()
             try:
                 token = self._fetch()
             except TransientError:
@@ -120,8 +132,30 @@ class BearerAuth(AuthBase):
                 if kept is None:
                     raise
                 return kept
-            self._cache.put(self._key, token)
-            return token
+            except AuthenticationError as error:
+                self._no_login = (error, self._now())
+                raise
+            self._no_login = None
+            return self._shared(token, instead_of=cached)
+
+    def _stop_if_refused_before(self) -> None:
+        """Of many threads without a token one asks, and all get its answer."""
+        if self._no_login is not None:
+            error, since = self._no_login
+            if self._now() < since + _REFUSED_S:
+                raise AuthenticationError(error.message, where=error.where)
+
+    def _shared(self, token: Token, *, instead_of: Token | None) -> Token:
+        """Put it where processes share it, unless one that lasts longer has come meanwhile.
+
+        The lock may have ended under a slow request: a late answer replaces no newer token.
+        """
+        latest = self._cache.get(self._key)
+        came_meanwhile = latest is not None and latest != instead_of
+        if latest is not None and came_meanwhile and latest.expires_at > token.expires_at:
+            return latest
+        self._cache.put(self._key, token)
+        return token
 
     def _kept(self, refused: str) -> Token | None:
         """The present token while it lasts: an early renewal that fails is no emergency."""

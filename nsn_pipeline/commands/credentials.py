@@ -28,7 +28,12 @@ from nsn_pipeline.credentials.listing import (
     missing_of,
     shown,
 )
-from nsn_pipeline.credentials.master_key import FILE_VARIABLE, VARIABLE, KeySource
+from nsn_pipeline.credentials.master_key import (
+    FILE_VARIABLE,
+    VARIABLE,
+    KeySource,
+    previous_keys,
+)
 from nsn_pipeline.credentials.private_files import create_private, is_open_to_others
 from nsn_pipeline.credentials.store import CredentialStore, Rotation, is_overridden
 from nsn_pipeline.errors import ConfigurationError
@@ -268,9 +273,17 @@ def _notes(
 
 def _what_to_do(rotation: Rotation, new_key_file: Path | None) -> str:
     if rotation.source is KeySource.FILE:
-        return f"The new key is in {rotation.where} ({FILE_VARIABLE}): keep a copy of that file."
+        old = previous_keys(Path(rotation.where))
+        return (
+            f"The new key is in {rotation.where} ({FILE_VARIABLE}): keep a copy of that file. The "
+            f"old one is in {old}, for other NSN_HOMEs that share the file: rotate there as well, "
+            f"then delete {old.name}."
+        )
     if rotation.source is KeySource.KEYRING:
-        return f"The new key is in the keyring ({rotation.where}): nothing more to do."
+        return (
+            f"The new key is in the keyring ({rotation.where}), for this NSN_HOME alone: nothing "
+            "more to do."
+        )
     where = f"what is in {new_key_file}" if new_key_file else "the key above"
     return (
         f"Set {VARIABLE} to {where}, wherever nsn and Dagster run, and start them again: "

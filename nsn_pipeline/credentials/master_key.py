@@ -78,6 +78,12 @@ class MasterKey:
         """Put the new key before the old ones where they are kept: whatever follows can be read."""
         self._keep((new, *self.keys))
 
+    def set_aside(self) -> None:
+        """Keep the keys of a file beside it: other NSN_HOMEs may share that file."""
+        if self.source is KeySource.FILE:
+            text = ",".join(key.get_secret_value() for key in self.keys)
+            replace_private(previous_keys(Path(self.where)), f"{text}\n".encode())
+
     def settle(self, new: SecretStr) -> None:
         """Drop the old keys where they are kept."""
         self._keep((new,))
@@ -108,7 +114,7 @@ def find_master_key(
         return MasterKey(KeySource.ENVIRONMENT, VARIABLE, keys)
     if environment.get(FILE_VARIABLE):
         path = Path(environment[FILE_VARIABLE]).expanduser().absolute()
-        return MasterKey(KeySource.FILE, str(path), _parsed(_file_text(path), str(path)))
+        return MasterKey(KeySource.FILE, str(path), _file_keys(path))
     keyring = find_keyring()
     if keyring is None:
         raise ConfigurationError(NO_MASTER_KEY)
@@ -125,6 +131,20 @@ def find_master_key(
 
 def new_key() -> SecretStr:
     return SecretStr(Fernet.generate_key().decode())
+
+
+def previous_keys(path: Path) -> Path:
+    """Where a rotation leaves the keys that a key file held before."""
+    return path.with_name(f"{path.name}.old")
+
+
+def _file_keys(path: Path) -> tuple[SecretStr, ...]:
+    """The file's keys, then those a rotation in another NSN_HOME replaced: they only decrypt."""
+    keys = _parsed(_file_text(path), str(path))
+    old = previous_keys(path)
+    if old.exists():
+        keys += _parsed(_file_text(old), str(old))
+    return tuple(dict.fromkeys(keys))
 
 
 def _file_text(path: Path) -> str:

@@ -6,6 +6,7 @@
 """
 
 import importlib
+from pathlib import Path
 from typing import Any, Protocol
 
 from nsn_pipeline.errors import ConfigurationError
@@ -15,7 +16,7 @@ _REAL = frozenset(
     for name in ("macOS", "Windows", "SecretService", "libsecret", "kwallet")
 )
 _SERVICE = "nsn_pipeline"
-_ENTRY = "master-key"
+_SHARED_ENTRY = "master-key"  # of every NSN_HOME of this user, until one has an entry of its own
 
 
 class Keyring(Protocol):
@@ -29,16 +30,22 @@ class Keyring(Protocol):
 
 
 class OsKeyring:
-    """One entry of a keyring backend; its errors name their kind only."""
+    """The entry of one NSN_HOME in a keyring backend; its errors name their kind only.
 
-    def __init__(self, backend: Any) -> None:
+    A rotation in one home must not shut another one out, so what is written goes to an entry of
+    this home's own. What is read may still be the shared one.
+    """
+
+    def __init__(self, backend: Any, home: Path | None = None) -> None:
         self._backend = backend
+        self._entry = _SHARED_ENTRY if home is None else f"{_SHARED_ENTRY} {home.resolve()}"
         self.name = type(backend).__module__
 
     def get(self) -> str | None:
         failure = ""
         try:
-            return self._backend.get_password(_SERVICE, _ENTRY)
+            own = self._backend.get_password(_SERVICE, self._entry)
+            return own or self._backend.get_password(_SERVICE, _SHARED_ENTRY)
         except Exception as error:  # noqa: BLE001 - every backend has errors of its own
             failure = type(error).__name__
         raise ConfigurationError(f"the keyring ({self.name}) gave no answer: {failure}")
@@ -46,14 +53,14 @@ class OsKeyring:
     def put(self, text: str) -> None:
         failure = ""
         try:
-            self._backend.set_password(_SERVICE, _ENTRY, text)
+            self._backend.set_password(_SERVICE, self._entry, text)
         except Exception as error:  # noqa: BLE001 - see get; its message could hold the key
             failure = type(error).__name__
         if failure:
             raise ConfigurationError(f"the keyring ({self.name}) stored nothing: {failure}")
 
 
-def find_os_keyring() -> OsKeyring | None:
+def find_os_keyring(home: Path | None = None) -> OsKeyring | None:
     """The first real backend, or None: also when the package `keyring` is not installed."""
     try:
         keyring = importlib.import_module("keyring")
@@ -64,5 +71,5 @@ def find_os_keyring() -> OsKeyring | None:
     is_chain = type(chosen).__module__ == "keyring.backends.chainer"
     for backend in chosen.backends if is_chain else [chosen]:
         if type(backend).__module__ in _REAL:
-            return OsKeyring(backend)
+            return OsKeyring(backend, home)
     return None

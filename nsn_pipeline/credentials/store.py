@@ -8,6 +8,7 @@ never written over.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -61,11 +62,11 @@ class CredentialStore:
         home: Path,
         environment: Mapping[str, str],
         *,
-        find_keyring: Callable[[], Keyring | None] = find_os_keyring,
+        find_keyring: Callable[[], Keyring | None] | None = None,
     ) -> None:
         self.path = home / FILE_NAME
         self._environment = environment
-        self._find_keyring = find_keyring
+        self._find_keyring = find_keyring or partial(find_os_keyring, home)
 
     def exists(self) -> bool:
         return self.path.exists() or self.path.is_symlink()
@@ -133,6 +134,7 @@ class CredentialStore:
                 hand_over(new)
             else:
                 old.stage(new)
+                old.set_aside()
             self._write(entries, replacement)
             if old.source is not KeySource.ENVIRONMENT:
                 old.settle(new)
@@ -174,7 +176,7 @@ def load(
     home: Path,
     environment: Mapping[str, str],
     *,
-    find_keyring: Callable[[], Keyring | None] = find_os_keyring,
+    find_keyring: Callable[[], Keyring | None] | None = None,
 ) -> dict[str, str]:
     """What is stored, by environment variable name, without what the environment itself gives.
 

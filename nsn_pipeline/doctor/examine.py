@@ -129,7 +129,7 @@ def _netsuite_auth(
         )
         tba = TbaAuth(credentials, realm=account.account_id, now=clocks.now)
         return tba if reached else None
-    usable = netsuite_login.check_key(checklist, section) is not None
+    usable = netsuite_login.check_key(checklist, section, environment) is not None
     if usable:
         netsuite_login.check_certificate(checklist, section, environment, clocks.now())
     if http is None or not reached or not usable:

@@ -28,6 +28,7 @@ from nsn_pipeline.clients.netsuite import LIMITS_PATH, NetSuiteClient
 from nsn_pipeline.clients.suiteql import probe
 from nsn_pipeline.clients.tba import END, HOW_TO_MOVE
 from nsn_pipeline.clients.tokens import Token
+from nsn_pipeline.credentials.private_files import is_open_to_others
 from nsn_pipeline.doctor.finding import Checklist, Status
 from nsn_pipeline.doctor.settings_checks import CERTIFICATE_VARIABLE
 from nsn_pipeline.errors import (
@@ -52,8 +53,8 @@ _COMPARE_ID = (
     "account,"
 )
 _ENTRY = (
-    "the entry must exist there, be neither revoked nor expired, and belong to your private key. A "
-    "sandbox refresh clears the list."
+    "the entry must exist there, be neither revoked nor expired, and belong to your private key; "
+    "otherwise map certificate, role and entity again. A sandbox refresh clears the list."
 )
 _TICK = "Tick 'Client Credentials (Machine to Machine) Grant' on the integration record"
 
@@ -63,7 +64,7 @@ _CODES: dict[str, tuple[str, str]] = {
         f"{_COMPARE_ID} and upload the certificate of your private key again under {_M2M}.",
     ),
     "invalid_grant": (
-        "NetSuite does not accept the certificate behind the signature",
+        "NetSuite does not accept the certificate behind the signature, or its mapping is revoked",
         f"Compare NETSUITE_CERTIFICATE_ID with the list under {_M2M}: {_ENTRY}",
     ),
     "invalid_scope": (
@@ -71,8 +72,8 @@ _CODES: dict[str, tuple[str, str]] = {
         "Tick the scope 'REST Web Services' on the integration record.",
     ),
     "unauthorized_client": (
-        "the integration record does not allow this grant, or the mapping was revoked",
-        f"{_TICK} and map certificate, role and entity again under {_M2M}.",
+        "the integration record does not allow this grant",
+        f"{_TICK}, and see that {_M2M} maps certificate, role and entity.",
     ),
 }
 _NO_CAUSE = (
@@ -198,7 +199,9 @@ def _check_clock(
     return True
 
 
-def check_key(checklist: Checklist, settings: NetSuiteSettings) -> AssertionSigner | None:
+def check_key(
+    checklist: Checklist, settings: NetSuiteSettings, environment: Mapping[str, str]
+) -> AssertionSigner | None:
     """The signer, or None when the key cannot sign what NetSuite takes."""
     try:
         signer = AssertionSigner(
@@ -216,6 +219,7 @@ def check_key(checklist: Checklist, settings: NetSuiteSettings) -> AssertionSign
             f"{_M2M}.",
         )
         return None
+    _check_key_file(checklist, environment)
     if signer.notes:
         checklist.warn(
             "netsuite.key",
@@ -232,6 +236,19 @@ def check_key(checklist: Checklist, settings: NetSuiteSettings) -> AssertionSign
             algorithm=signer.algorithm,
         )
     return signer
+
+
+def _check_key_file(checklist: Checklist, environment: Mapping[str, str]) -> None:
+    """A warning only: orchestrators mount secrets readable for a group, or for the container."""
+    title = "NetSuite private key file"
+    path = environment.get("NETSUITE_PRIVATE_KEY_PATH", "")
+    if path and is_open_to_others(Path(path).expanduser()):
+        checklist.warn(
+            "netsuite.key_file",
+            title,
+            f"others on this machine can read {path}",
+            f"chmod 600 {path}; if others may have read it, make a new key.",
+        )
 
 
 def check_certificate(
@@ -307,8 +324,10 @@ def check_token(
             checklist.fail(
                 "netsuite.key",
                 "NetSuite private key",
-                f"the RSA key is shorter than {_SHORT_RSA} bits and NetSuite refuses its signature",
-                f"Make a new RSA key of 4096 bits and upload its certificate under {_M2M}.",
+                f"NetSuite refuses the signature: the RSA key is shorter than {_SHORT_RSA} bits, "
+                "or its certificate is not the one that the certificate id names",
+                f"Make a new RSA key of 4096 bits, upload its certificate under {_M2M} and set "
+                "NETSUITE_CERTIFICATE_ID to the id it gets there.",
             )
             checklist.skip("netsuite.token", title, "a longer key")
             return None

@@ -85,7 +85,11 @@ def connect(redis_url: str | None, home: Path) -> Connection:
 
 
 def redacted(url: str) -> str:
-    """The URL without user, password and options."""
+    """The URL without user, password and options.
+
+    A `/`, `?` or `#` in a password ends the address for a parser, and the rest of the password
+    would stand where path and options are: nothing after an `@` out of place is shown.
+    """
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
@@ -93,6 +97,8 @@ def redacted(url: str) -> str:
         return "an unreadable address"
     if parts.scheme not in SCHEMES:
         return f"must start with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        return "an unreadable address (escape /, ?, # and @ in the password)"
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 

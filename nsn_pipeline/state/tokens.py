@@ -28,7 +28,9 @@ from nsn_pipeline.state.leases import named_lock
 
 logger = logging.getLogger(__name__)
 
-LOCK_TTL_S = 60.0  # one token request with its retries; a second one after that does no harm
+# A token request with its retries may take minutes when a vendor is slow. Whoever waits in vain
+# asks without the lock: a second request does no harm, and a crashed holder stops nobody for long.
+LOCK_TTL_S = 300.0
 LOCK_WAIT_S = 90.0
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -13,6 +13,7 @@ from nsn_pipeline.sandbox.netsuite.options import RequestInfo as NetSuiteRequest
 from nsn_pipeline.sandbox.servicenow.options import Fault, RateLimitRule, RequestInfo, User
 from nsn_pipeline.state.connection import connect
 from nsn_pipeline_tests.faults.healthy import (
+    CERTIFICATE_ID,
     Case,
     World,
     certificate_of,
@@ -73,6 +74,23 @@ def short_rsa(*, least: int) -> Case:
         netsuite={"certificate": certificate_of(private), "minimum_rsa_bits": least},
         environment={"NETSUITE_PRIVATE_KEY": pem(private)},
     )
+
+
+def short_and_wrong_id() -> Case:
+    case = short_rsa(least=2048)
+    return replace(case, environment={**case.environment, "NETSUITE_CERTIFICATE_ID": "other"})
+
+
+def short_and_wrong_certificate() -> Case:
+    case = short_rsa(least=2048)
+    return replace(case, netsuite={"certificate": certificate_of(rsa_key(3072))})
+
+
+def open_key_file(world: World) -> None:
+    path = world.directory / "key.pem"
+    path.write_text(world.environment.pop("NETSUITE_PRIVATE_KEY"))
+    path.chmod(0o644)
+    world.environment["NETSUITE_PRIVATE_KEY_PATH"] = str(path)
 
 
 def own_copy(key_of: Callable[[], Any], *, days: int) -> Callable[[], Case]:
@@ -195,6 +213,13 @@ NETSUITE_LOGIN = (
            "netsuite.key", "4096 bits"),
     Seeded("The RSA key has 2048 bits and is still taken", lambda: short_rsa(least=2048),
            "netsuite.key", "4096 bits", WARN),
+    Seeded("The RSA key has 2048 bits, and the certificate id is another one's", short_and_wrong_id,
+           "netsuite.key", "NETSUITE_CERTIFICATE_ID"),
+    Seeded("The RSA key has 2048 bits, and NetSuite has another key's certificate",
+           short_and_wrong_certificate, "netsuite.token", "upload the certificate",
+           also={"netsuite.key": WARN}),
+    Seeded("Others can read the private key's file", prepared(open_key_file),
+           "netsuite.key_file", "chmod 600", WARN),
     Seeded("NetSuite has another key's certificate",
            lambda: Case(netsuite={"certificate": certificate_of(other_key())}),
            "netsuite.token", "upload the certificate"),
@@ -205,8 +230,12 @@ NETSUITE_LOGIN = (
     Seeded("The certificate has expired at NetSuite",
            lambda: Case(netsuite={"certificate": certificate_of(elliptic_key(), days=-2)}),
            "netsuite.token", "neither revoked nor expired"),
-    Seeded("The mapping is revoked", netsuite(client_credentials_enabled=False),
+    Seeded("The mapping of certificate, role and entity is revoked",
+           netsuite(revoked_certificates=frozenset({CERTIFICATE_ID})),
            "netsuite.token", "map certificate, role and entity again"),
+    Seeded("The client credentials grant is not ticked",
+           netsuite(client_credentials_enabled=False), "netsuite.token",
+           "Tick 'Client Credentials (Machine to Machine) Grant'"),
     Seeded("The REST scope is not enabled", netsuite(enabled_scopes=frozenset({"restlets"})),
            "netsuite.token", "Tick the scope"),
     Seeded("Our copy of the certificate has expired", own_copy(elliptic_key, days=-2),

@@ -102,9 +102,12 @@ class TokenService:
             raise TokenError("unauthorized_client", "client credentials are not enabled")
         if str(header.get("typ", "")).upper() != "JWT":
             raise TokenError("invalid_request", "typ is not JWT")
-        pem = self.options.certificates.get(str(header.get("kid", "")))
+        kid = str(header.get("kid", ""))
+        pem = self.options.certificates.get(kid)
         if pem is None:
-            raise TokenError("invalid_grant", f"no certificate {header.get('kid')!r}")
+            raise TokenError("invalid_grant", f"no certificate {kid!r}")
+        if kid in self.options.revoked_certificates:
+            raise TokenError("invalid_grant", f"the mapping of certificate {kid!r} was revoked")
         algorithm = str(header.get("alg"))
         key = self._key_for(pem, algorithm)
         try:

@@ -64,6 +64,7 @@ class NetSuiteOptions:
     certificate_id: str = ""
     certificate: str = ""
     extra_certificates: Mapping[str, str] = field(default_factory=dict[str, str])
+    revoked_certificates: frozenset[str] = frozenset()  # by certificate id
     client_credentials_enabled: bool = True
     enabled_scopes: frozenset[str] = frozenset({"rest_webservices"})
     minimum_rsa_bits: int = 3072

@@ -1,9 +1,12 @@
+import base64
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -14,11 +17,13 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 from nsn_pipeline.clients.answers import Answer
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.retry import LocalLimiter, RetryPolicy
-from nsn_pipeline.clients.tokens import BearerAuth, Token
+from nsn_pipeline.clients.tba import TbaAuth, TbaCredentials
+from nsn_pipeline.clients.tokens import BearerAuth, Token, basic_auth
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
     MissingTableError,
+    NsnError,
     OutcomeUnknownError,
     PermissionDeniedError,
     RequestRefusedError,
@@ -320,6 +325,43 @@ def test_secrets_stay_out_of_messages_and_reprs() -> None:
     assert "canary" not in seen
     assert "canary" not in repr(Token("canary-4", 0.0))
     assert "canary" not in repr(Answer(400, {}, b"canary-5"))
+
+
+def tba(url: str = "") -> TbaAuth:
+    keys = TbaCredentials("canary-ck/+", "canary-cs", "canary-tk", "canary-ts")
+    return TbaAuth(keys, realm="1234567", nonce=lambda: "canary-nonce")
+
+
+@pytest.mark.parametrize(
+    "auth", [basic_auth("someone", 'canary:p"ss \u00fc'), tba()], ids=["basic", "token-based"]
+)
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+def test_parts_of_a_login_that_a_server_echoes_stay_out_of_messages(auth, status: int) -> None:
+    """A proxy that rejects a login may quote it decoded."""
+    for kind in ("whole", "plain", "encoded", "decoded", "password"):
+        told: list[str] = []
+
+        def echo(request: requests.PreparedRequest, kind=kind, told=told) -> Reply:
+            scheme, _, credential = request.headers["Authorization"].partition(" ")
+            told[:] = parts_of(scheme, credential, kind)
+            message = f"bad {' '.join(told)}!"
+            return Reply(status, {"error": {"message": message, "detail": "no"}})
+
+        with pytest.raises(NsnError) as caught:
+            get(rig(echo, auth=auth).http)
+        assert "canary" not in f"{caught.value} {caught.value!r}"
+        assert all(part not in str(caught.value) for part in told)
+
+
+def parts_of(scheme: str, credential: str, kind: str) -> list[str]:
+    if kind == "whole":
+        return [credential]
+    if scheme == "Basic":
+        login = base64.b64decode(credential).decode()
+        return [login.partition(":")[2] if kind == "password" else login]
+    fields = dict(re.findall(r'(oauth_\w+)="([^"]*)"', credential))
+    secret = [fields[f"oauth_{name}"] for name in ("signature", "consumer_key", "token", "nonce")]
+    return secret if kind in {"plain", "encoded"} else [unquote(value) for value in secret]
 
 
 def test_a_request_under_way_does_not_show_its_secrets(monkeypatch) -> None:

@@ -1,5 +1,6 @@
 import re
 
+import pytest
 import requests
 from requests_oauthlib import OAuth1
 
@@ -30,6 +31,20 @@ def test_the_signature_is_the_one_another_implementation_makes() -> None:
             signature_method="HMAC-SHA256", nonce="n0nce0", timestamp="1750000000",
         ),
     ).prepare().headers["Authorization"]  # fmt: skip
+    assert signature(signed("POST", url)) == signature(str(theirs))
+
+
+@pytest.mark.parametrize(
+    ("port", "is_signed"), [(":443", False), (":8443", True)], ids=["implied", "another"]
+)
+def test_only_a_port_the_scheme_does_not_imply_is_signed(port: str, *, is_signed: bool) -> None:
+    url = URL.replace(".com/", f".com{port}/")
+    assert (signature(signed("POST", url)) != signature(signed("POST", URL))) == is_signed
+    auth = OAuth1(
+        "ck", "canary-cs&=", "tk", "canary-ts%", realm="1234567_SB1",
+        signature_method="HMAC-SHA256", nonce="n0nce0", timestamp="1750000000",
+    )  # fmt: skip
+    theirs = requests.Request("POST", url, auth=auth).prepare().headers["Authorization"]
     assert signature(signed("POST", url)) == signature(str(theirs))
 
 

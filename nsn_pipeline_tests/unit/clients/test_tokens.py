@@ -1,10 +1,11 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 
 from nsn_pipeline.clients.tokens import BearerAuth, MemoryTokenCache, Token, basic_auth
-from nsn_pipeline.errors import AuthenticationError, ServerFaultError
+from nsn_pipeline.errors import AuthenticationError, ServerFaultError, Where
 
 
 class Clock:
@@ -77,6 +78,56 @@ def test_eight_threads_refused_with_one_token_make_one_call() -> None:
     for thread in threads:
         thread.join()
     assert source.calls == 2
+
+
+def renewed_by_eight(auth: BearerAuth, refused: str) -> list[str]:
+    """What eight threads are told that were all refused with the same token."""
+
+    def renew(_number: int) -> str:
+        try:
+            auth.renew(refused)
+        except AuthenticationError as error:
+            return str(error)
+        return auth.ready().value
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(renew, range(8)))
+
+
+def test_a_token_the_server_gives_again_is_asked_for_once() -> None:
+    """ServiceNow stands by its token until it ends, also where it has just refused it."""
+    auth, source, clock = make()
+    refused = auth.ready().value
+    source.calls = 0  # so that the next token is the same one
+    assert renewed_by_eight(auth, refused) == [refused] * 8
+    assert source.calls == 1
+    clock.now += 61  # a refusal of another day is asked about again
+    assert renewed_by_eight(auth, refused) == ["token-2"] * 8
+
+
+def test_eight_threads_whose_credentials_are_refused_make_one_call_and_get_one_error() -> None:
+    auth, source, clock = make()
+    refused = auth.ready().value
+    source.failure = AuthenticationError("no token", where=Where("ServiceNow", "POST /token", 401))
+    assert renewed_by_eight(auth, refused) == ["ServiceNow POST /token HTTP 401: no token"] * 8
+    assert source.calls == 2
+    source.failure = None
+    clock.now += 61
+    assert renewed_by_eight(auth, refused) == ["token-3"] * 8
+
+
+def test_a_late_answer_does_not_replace_a_token_that_came_meanwhile() -> None:
+    cache = MemoryTokenCache()
+    auth, source, clock = make(cache)
+    newer = Token("newer", expires_at=clock.now + 7200, refresh_at=clock.now + 7000)
+
+    def slow() -> Token:
+        cache.put("k", newer)  # by a process that did not wait for the lock any longer
+        return source()
+
+    late = BearerAuth(slow, key="k", cache=cache, now=clock)
+    assert late.ready() == newer
+    assert auth.ready() == newer
 
 
 def test_an_older_token_that_is_refused_late_renews_nothing() -> None:

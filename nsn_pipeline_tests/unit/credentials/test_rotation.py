@@ -1,12 +1,15 @@
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from nsn_pipeline.credentials import private_files
+from nsn_pipeline.credentials.os_keyring import OsKeyring
 from nsn_pipeline.credentials.store import CredentialStore
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline_tests.unit.credentials.samples import OLD_KEY, full, leaks, secret, told
@@ -137,9 +140,9 @@ def test_a_linked_key_file_stays_a_link(home: Path, key_file: Path, tmp_path: Pa
     assert_opens(store)
 
 
-# Key file, store and key file are replaced in turn: flushed, moved, their directory flushed.
+# Key file, old keys, store and key file are written in turn: flushed, moved, directory flushed.
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, 10))
+@pytest.mark.parametrize("number", range(1, 13))
 def test_a_rotation_killed_anywhere_leaves_a_readable_store_and_can_be_repeated(
     home: Path, key_file: Path, number: int, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,13 +160,13 @@ def test_a_rotation_killed_anywhere_leaves_a_readable_store_and_can_be_repeated(
         with_environment(home).read()
 
 
-def test_there_is_no_tenth_step_to_be_killed_at(
+def test_there_is_no_thirteenth_step_to_be_killed_at(
     home: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = with_file(home, key_file)
     fill(store)
     with monkeypatch.context() as patched:
-        die_at(10, patched, after=False)
+        die_at(13, patched, after=False)
         store.rotate(not_handed_over)
 
 
@@ -232,3 +235,51 @@ def test_there_is_nothing_to_rotate_without_a_store(home: Path) -> None:
     with pytest.raises(ConfigurationError, match="nothing is encrypted"):
         with_environment(home).rotate(not_handed_over)
     assert not home.exists()
+
+
+def test_homes_that_share_a_key_file_do_not_shut_each_other_out(
+    tmp_path: Path, key_file: Path
+) -> None:
+    first, second, third = (with_file(tmp_path / name, key_file) for name in ("a", "b", "c"))
+    for store in (first, second, third):
+        fill(store)
+    first.rotate(not_handed_over)
+    first.rotate(not_handed_over)
+    assert_opens(second)
+    second.update("netsuite", secret({"account_id": "1"}))  # sealed with the new key from now on
+    kept = key_file.with_name("master.key.old")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    third.rotate(not_handed_over)
+    assert OLD_KEY not in key_file.read_text()
+    for store in (first, second, third):
+        assert "servicenow" in store.read()
+    with pytest.raises(ConfigurationError, match="is not the one"):
+        with_environment(first.path.parent).read()
+
+
+def test_old_keys_that_others_can_read_are_refused(home: Path, key_file: Path) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    store.rotate(not_handed_over)
+    key_file.with_name("master.key.old").chmod(0o644)
+    with pytest.raises(ConfigurationError, match="can be read by others"):
+        store.read()
+
+
+def test_homes_that_share_a_keyring_do_not_shut_each_other_out(tmp_path: Path) -> None:
+    entries = {("nsn_pipeline", "master-key"): OLD_KEY}  # as an earlier version left it
+    backend = SimpleNamespace(
+        get_password=lambda service, name: entries.get((service, name)),
+        set_password=lambda service, name, text: entries.update({(service, name): text}),
+    )
+    stores = [
+        CredentialStore(home, {}, find_keyring=partial(OsKeyring, backend, home))
+        for home in (tmp_path / "a", tmp_path / "b")
+    ]
+    for store in stores:
+        fill(store)
+    stores[0].rotate(not_handed_over)
+    for store in stores:
+        assert_opens(store)
+    with pytest.raises(ConfigurationError, match="is not the one"):
+        with_environment(tmp_path / "a").read()

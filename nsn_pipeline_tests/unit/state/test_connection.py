@@ -13,6 +13,7 @@ from nsn_pipeline.errors import ConfigurationError, UnreachableError
 from nsn_pipeline.state.connection import _inspect, connect, redacted
 
 SECRET = "p4ssw0rd"
+UNESCAPED = "an unreadable address (escape /, ?, # and @ in the password)"
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="runs the embedded server")
 
 
@@ -34,6 +35,7 @@ class AnyServer:
         (f"rediss://:{SECRET}@example.test?password={SECRET}", "rediss://example.test"),
         (f"unix:///run/redis.sock?password={SECRET}", "unix:///run/redis.sock"),
         (f"redis://user:{SECRET}/x@example.test", "an unreadable address"),
+        *((f"redis://user:12{mark}{SECRET}@example.test", UNESCAPED) for mark in "/?#"),
         (f"https://:{SECRET}@example.test", "must start with one of redis://, rediss://, unix://"),
     ],
 )
