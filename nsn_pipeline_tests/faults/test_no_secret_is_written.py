@@ -5,7 +5,9 @@ all Python loggers at DEBUG on the terminal and in Dagster's event log. Servers 
 they are sent, cut connections, refuse, time out after a commit. Then every byte is searched.
 """
 
+import base64
 import json
+import re
 import secrets as random_secrets
 import socket
 import subprocess
@@ -16,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, unquote
 
 import pytest
 import redis
@@ -54,7 +56,7 @@ NOT_SECRET = {"netsuite_account_id", "netsuite_certificate", "servicenow_instanc
               "servicenow_username"}  # fmt: skip
 NOW = {"Retry-After": "0"}
 SHARED = ("NSN_CA_BUNDLE", "NSN_TIMEZONE", "NSN_START_DATE")
-FAULTS = 13
+FAULTS = 16
 KEY = "netsuite_private_key"
 
 
@@ -91,6 +93,8 @@ class Adversary:
             self.keep("assertion", assertion)
         elif request.path == QUERY_PATH and login.startswith("Bearer "):
             self.queries += 1
+        if login.startswith("OAuth "):
+            return self.netsuite_by_tba(login)
         if self.once("NetSuite: tokens expire", when=self.queries == 2):
             self.apps[0].state.tokens.expire_all()
         echo = {"status": 500, "o:errorDetails": [{"detail": login, "o:errorCode": login}]}
@@ -103,6 +107,20 @@ class Adversary:
             ("NetSuite: 500 that echoes", self.queries > 9, NetSuiteFault(status=500, body=echo)),
             ("NetSuite: 401 that echoes", self.queries > 11, NetSuiteFault(status=401, body=echo)),
         )  # fmt: skip
+
+    def netsuite_by_tba(self, login: str) -> NetSuiteFault | None:
+        """A proxy quotes what it makes of the header; doctor asks twice, and shows the words."""
+        fields = dict(re.findall(r'oauth_(\w+)="([^"]*)"', login))
+        sent = [fields["signature"], fields["consumer_key"], fields["token"], fields["nonce"]]
+        parts = [*sent, unquote(fields["signature"])]
+        said = f"bad login {' '.join(parts)}"
+        body = {"status": 500, "o:errorDetails": [{"detail": said, "o:errorCode": login}]}
+        fault = NetSuiteFault(status=500, body=body)
+        chosen = self.first_due(*((f"NetSuite: TBA echoed, {n}", True, fault) for n in (1, 2)))
+        if chosen is not None:
+            for number, part in enumerate(parts):
+                self.keep(f"part {number} of a signed request", part)
+        return chosen
 
     def servicenow(self, request: RequestInfo) -> Fault | None:
         if request.batch_item is not None:
@@ -117,6 +135,12 @@ class Adversary:
             self.apps[1].state.gateway.authority.expire_all()
         form = json.dumps({"error": request.body.decode(errors="replace")})
         echo = json.dumps({"error": {"message": self.last_login, "detail": self.last_login}})
+        if self.last_login.startswith("Basic "):
+            coded = self.last_login.removeprefix("Basic ")
+            said = f"bad login {base64.b64decode(coded).decode()} {coded}"
+            self.keep("Basic login", coded)
+            refusal = Fault(400, body=json.dumps({"error": {"message": said}}).encode())
+            return self.first_due(("ServiceNow: Basic echoed", True, refusal))
         is_batch, is_read = request.path.endswith("/batch"), request.method == "GET"
         return self.first_due(
             ("ServiceNow: token endpoint echoes", is_token, Fault(503, body=form.encode())),
@@ -152,6 +176,7 @@ class Aftermath:
     redis: redis.Redis
     environments: list[dict[str, str]]  # by OAuth 2.0, and by the fallbacks
     loud: Told
+    echoed: Told
     crashed: Told
     others: list[Told]
     control: Told
@@ -282,11 +307,13 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             for system, values in to_store(made, info).items()
         ]
         loud = nsn(checkout, mine, *SYNC)
+        echoed = nsn(checkout, legacy, "doctor")
+        others.append(echoed)
         commands = [
             (checkout, mine, "credentials", "list", "--json"),
             (checkout, mine | {CRASH_AT: "/suiteql 3"}, "doctor"),
-            (checkout, mine | {"REDIS_URL": redis_url.replace("password", "p")}, "doctor"),
-            (checkout, mine | {"SERVICENOW_CLIENT_SECRET": f"{password}!"}, "doctor"),
+            (checkout, mine | {"REDIS_URL": redis_url.replace("password", "p"),
+                               "SERVICENOW_CLIENT_SECRET": f"{password}!"}, "doctor"),
             (checkout, legacy | {CRASH_AT: "/api/now/ 4"}, *SYNC, "--only", "vendor"),
             (noisy_checkout(root / "control"), systems | {"REDIS_URL": redis_url, LEAK: "1"},
              *SYNC, "--only", "gl_account"),
@@ -295,7 +322,15 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             *more, crashed, control = pool.map(lambda one: nsn(*one), commands)
         others += more
         yield Aftermath(
-            root, adversary, client, [systems | mine, legacy], loud, crashed, others, control
+            root,
+            adversary,
+            client,
+            [systems | mine, legacy],
+            loud,
+            echoed,
+            crashed,
+            others,
+            control,
         )
 
 
@@ -357,6 +392,14 @@ def test_no_secret_is_anywhere(aftermath: Aftermath) -> None:
     assert scanner.looked_at > 1_000_000
     assert aftermath.redis.dbsize() > 10
     assert list(aftermath.redis.scan_iter("nsn:token:*")), "tokens were shared"
+
+
+def test_the_words_of_a_server_that_quotes_a_login_are_shown_without_it(
+    aftermath: Aftermath,
+) -> None:
+    """Token-based and Basic logins have parts, and each is masked alone."""
+    words = " ".join(aftermath.echoed.text.split())
+    assert words.count("bad login ***") >= 2, words[-3000:]
 
 
 def test_a_run_that_leaks_on_purpose_is_caught(aftermath: Aftermath) -> None:
