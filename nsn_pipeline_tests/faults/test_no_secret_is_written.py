@@ -47,6 +47,7 @@ pytestmark = pytest.mark.slow
 
 DAY = "2026-03-03"
 SYNC = ("sync", "--from", DAY, "--to", DAY)
+BILLS = ("--only", "vendor_bill")  # with the orders and vendors they name
 ALL_LOGS = """
 python_logs:
   managed_python_loggers: [root]
@@ -306,7 +307,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             nsn(checkout, mine, "credentials", "set", system, "-", given=values)
             for system, values in to_store(made, info).items()
         ]
-        loud = nsn(checkout, mine, *SYNC)
+        loud = nsn(checkout, mine, *SYNC, *BILLS)
         echoed = nsn(checkout, legacy, "doctor")
         others.append(echoed)
         commands = [
