@@ -83,6 +83,8 @@ def same_presence(wanted: str, present: str) -> bool:
 
     Its size cannot be judged: 0.01 in one currency may well be 0.00 in another.
     """
+    if present != "" and wanted.rpartition(";")[2] == present:
+        return True  # not converted, as mostly
     if wanted == "" or _money(wanted)[1] == 0:
         return present == "" or not _money(present)[1]
     return present != ""

@@ -23,6 +23,7 @@ from nsn_pipeline.load.wanted import texts
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Target
 
+_SEPARATOR = "\x1f"
 DocumentStatus = Literal["loaded", "retired", "skipped", "failed", "planned"]
 
 
@@ -261,15 +262,21 @@ def _content_hashes(
         if spec is None or frame is None:
             continue
         columns = [texts(frame, column.column) for column in spec.columns]
-        keys, documents = texts(frame, "_key"), texts(frame, "_document_id")
-        for document_id, *values in zip(
-            documents, repeat(spec.table), keys, *columns, strict=False
-        ):
-            parts[document_id].append(orjson.dumps(values))
+        rows = zip(repeat(spec.table), texts(frame, "_key"), *columns, strict=False)
+        for document_id, values in zip(texts(frame, "_document_id"), rows, strict=True):
+            parts[document_id].append(_encoded(values))
     return {
         document_id: blake2b(b"\n".join(sorted(encoded)), digest_size=16).hexdigest()
         for document_id, encoded in parts.items()
     }
+
+
+def _encoded(values: tuple[str, ...]) -> bytes:
+    """Different for different values; a tenth of the time of JSON, which only few need."""
+    joined = _SEPARATOR.join(values)
+    if joined.count(_SEPARATOR) == len(values) - 1 and "\n" not in joined:
+        return joined.encode()
+    return orjson.dumps(values)  # begins with a bracket, which no table name does
 
 
 def _reasons(row: DocumentRow) -> list[str]:

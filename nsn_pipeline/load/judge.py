@@ -90,7 +90,7 @@ def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
         return confirmed
     if received(row.get(VERSION)) != confirmed.version:
         return confirmed
-    return confirmed._replace(verdict=Verdict.PROVEN)
+    return Judgement(Verdict.PROVEN, confirmed.sys_id)
 
 
 def judge(table: Table, change: Change, answer: Answer) -> Judgement:

@@ -81,6 +81,7 @@ class Sender:
             f"?sysparm_fields={quote(','.join((*table.fields, VERSION)), safe=',')}"
             "&sysparm_exclude_reference_link=true"
         )
+        self._created_at = f"{self._collection}{self._query}"
         self._waiting: deque[Change] = deque()
         self._unproven: deque[str] = deque()
         self._working = 0
@@ -178,7 +179,7 @@ class Sender:
     def _item(self, item_id: str, change: Change) -> BatchItem:
         if change.kind == "create":
             body = {**change.values, "sys_id": change.sys_id}
-            return BatchItem(item_id, "POST", f"{self._collection}{self._query}", body)
+            return BatchItem(item_id, "POST", self._created_at, body)
         if change.deletes:
             return BatchItem(item_id, "DELETE", f"{self._collection}/{change.sys_id}")
         url = f"{self._collection}/{change.sys_id}{self._query}"

@@ -5,8 +5,10 @@ Frames are turned into dicts once, column by column; each distinct reference is 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 import pandas as pd
+import pyarrow as pa
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
@@ -46,11 +48,14 @@ def read_records(table: Table, frame: pd.DataFrame) -> list[Wanted]:
 
 
 def texts(frame: pd.DataFrame, column: str) -> list[str]:
-    """A column as plain strings."""
-    values = pd.Series(frame[column])
-    if values.hasnans:
-        values = values.astype(object).where(values.notna(), "")
-    return values.tolist()
+    """A column as plain strings; null is the empty text.
+
+    Through Arrow, which most columns are kept in: half the time of `Series.tolist`.
+    """
+    values = pa.array(frame[column], from_pandas=True)
+    if values.null_count:
+        values = values.cast(pa.string()).fill_null("")  # a column of nulls alone has no type
+    return cast("list[str]", values.to_pylist())
 
 
 def resolve_references(

@@ -132,9 +132,10 @@ class Loader:
         result = LoadResult(table.name)
         records, refused = distinct(table, read_records(table, frame))
         ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
-        documents = dict(zip(frame["_key"], frame["_document_id"], strict=True))
-        for key, problem in refused.items():
-            _fail(result, key, documents.get(key, ""), (problem,))
+        if refused:
+            documents = dict(zip(frame["_key"], frame["_document_id"], strict=True))
+            for key, problem in refused.items():
+                _fail(result, key, documents.get(key, ""), (problem,))
         for key, (document_id, problems) in ready.problems.items():
             _fail(result, key, document_id, problems)
         ledger = Ledger(

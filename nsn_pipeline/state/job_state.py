@@ -28,6 +28,7 @@ from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote
 
+import orjson
 import redis
 
 from nsn_pipeline.errors import ConfigurationError
@@ -46,49 +47,64 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOVE = r"""
 local prefix, record_type = KEYS[1], ARGV[1]
 local docs = prefix .. 'doc:' .. record_type
+local RECORD = '^(%-?%d+)\31([^\31]*)\31([^\31]*)\31([^\31]*)\31[^\31]*\31([^\31]*)\31'
+  .. '[^\31]*\31[^\31]*\31?(%-?%d*)$'
+local adds, removes, records = {}, {}, {}  -- gathered, because every call costs more than its work
 
-local function indexed(record)  -- status, partition and references of a record, or of none
-  if not record then return nil, nil, {} end
-  local status, partition, joined = record:match('^%-?%d+\31([^\31]*)\31([^\31]*)\31([^\31]*)')
+local function indexed(text)
+  local at, status, partition, joined, run, as_of = text:match(RECORD)
   local references = {}
-  for reference in joined:gmatch('[^\30]+') do references[reference] = true end
-  return status, partition, references
+  if joined ~= '' then
+    for reference in joined:gmatch('[^\30]+') do references[reference] = true end
+  end
+  return {at = at, status = status, partition = partition, references = references, run = run,
+          as_of = tonumber(as_of)}
+end
+local NOTHING = {references = {}}
+
+local function put(gathered, key, member)
+  local members = gathered[key]
+  if members then members[#members + 1] = member else gathered[key] = {member} end
 end
 
 local function move(id, family, old, new)
   if old == new then return end
   local index = prefix .. family .. record_type .. ':'
-  if old and old ~= '' then redis.call('SREM', index .. old, id) end
-  if new and new ~= '' then redis.call('SADD', index .. new, id) end
+  if old and old ~= '' then put(removes, index .. old, id) end
+  if new and new ~= '' then put(adds, index .. new, id) end
 end
 
 local function replace(id, old, new)
-  local old_status, old_partition, old_references = indexed(old)
-  local new_status, new_partition, new_references = indexed(new)
-  move(id, 'status:', old_status, new_status)
-  move(id, 'partition:', old_partition, new_partition)
+  move(id, 'status:', old.status, new.status)
+  move(id, 'partition:', old.partition, new.partition)
   local member = record_type .. '\31' .. id
-  for reference in pairs(old_references) do
-    if not new_references[reference] then
-      redis.call('SREM', prefix .. 'waiting:' .. reference, member)
+  for reference in pairs(old.references) do
+    if not new.references[reference] then
+      put(removes, prefix .. 'waiting:' .. reference, member)
       if redis.call('HINCRBY', prefix .. 'missing', reference, -1) < 1 then
         redis.call('HDEL', prefix .. 'missing', reference)
       end
     end
   end
-  for reference in pairs(new_references) do
-    if not old_references[reference] then
-      redis.call('SADD', prefix .. 'waiting:' .. reference, member)
+  for reference in pairs(new.references) do
+    if not old.references[reference] then
+      put(adds, prefix .. 'waiting:' .. reference, member)
       redis.call('HINCRBY', prefix .. 'missing', reference, 1)
     end
   end
 end
 
-local function stored(id)
-  local text = redis.call('HGET', docs, id)
+local function write()
+  for key, members in pairs(removes) do redis.call('SREM', key, unpack(members)) end
+  for key, members in pairs(adds) do redis.call('SADD', key, unpack(members)) end
+  if #records > 0 then redis.call('HSET', docs, unpack(records)) end
+  adds, removes, records = {}, {}, {}
+end
+
+local function stored(text)  -- nil for a document the store does not hold
   if not text then return nil end
   local attempts, first_seen, failing_since, record =
-    text:match('^(%d+)\31(%-?%d+)\31(%-?%d*)\31(.*)$')
+    text:match('^(%d+)\31(%-?%d*)\31(%-?%d*)\31(.*)$')
   return {attempts = attempts, first_seen = first_seen, failing_since = failing_since,
           record = record}
 end
@@ -96,55 +112,56 @@ end
 RECORD = (
     MOVE
     + r"""
-local function run_of(record)
-  return record:match('^[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)')
-end
-
 local function remembered(hint)  -- what the caller knows of a document the store does not hold
   local attempts, first_seen, failing_since = hint:match('^(%d+)\31(%-?%d*)\31(%-?%d*)$')
   return {attempts = attempts, first_seen = first_seen, failing_since = failing_since}
 end
 
-local function failing(before, status, now)
-  if status == 'loaded' or status == 'retired' then return '' end
-  if before.failing_since ~= '' or status == 'pending' then return before.failing_since end
-  return now
+local function failing(before, new)
+  if new.status == 'loaded' or new.status == 'retired' then return '' end
+  if before.failing_since ~= '' or new.status == 'pending' then return before.failing_since end
+  return new.at
 end
 
-local function as_of(record)
-  local text = record:match('^' .. ('[^\31]*\31'):rep(8) .. '(%-?%d+)$')
-  return text and tonumber(text)
-end
-
-local function is_older(new, old)  -- what was read before the stored record's version of it
-  local one, other = as_of(new), as_of(old)
-  return one ~= nil and other ~= nil and one < other
+local function judged(id, hint, text, held)
+  local before = stored(held) or remembered(hint)
+  if before.record == text then return end  -- a repeated call
+  local new = indexed(text)
+  local old = before.record and indexed(before.record) or NOTHING
+  if new.as_of and old.as_of and new.as_of < old.as_of then return end  -- of an older version
+  local attempts = tonumber(before.attempts)
+  if old.run ~= new.run then attempts = attempts + 1 end
+  local first_seen = before.first_seen ~= '' and before.first_seen or new.at
+  records[#records + 1] = id
+  records[#records + 1] = string.format('%d\31%s\31%s\31%s', attempts, first_seen,
+    failing(before, new), text)
+  replace(id, old, new)
 end
 
 redis.call('SADD', prefix .. 'types', record_type)
-for i = 2, #ARGV, 3 do
-  local id, hint, new = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local before = stored(id) or remembered(hint)
-  local old = before.record
-  -- The same record again is a repeated call; one of an older version is late.
-  if old ~= new and not (old and is_older(new, old)) then
-    local now, status = new:match('^(%-?%d+)\31([^\31]*)')
-    local attempts = tonumber(before.attempts)
-    if not old or run_of(old) ~= run_of(new) then attempts = attempts + 1 end
-    local first_seen = before.first_seen ~= '' and before.first_seen or now
-    redis.call('HSET', docs, id, string.format('%d\31%s\31%s\31%s', attempts, first_seen,
-      failing(before, status, now), new))
-    replace(id, old, new)
+local documents = cjson.decode(ARGV[2])  -- one argument: a client takes its time over each
+local ids, seen = {}, {}
+for i = 1, #documents, 3 do ids[#ids + 1] = documents[i] end
+local held = redis.call('HMGET', docs, unpack(ids))
+for n, id in ipairs(ids) do
+  local text = held[n]
+  if seen[id] then  -- twice in one call: what it was is not what was read
+    write()
+    text = redis.call('HGET', docs, id)
   end
+  seen[id] = true
+  judged(id, documents[3 * n - 1], documents[3 * n], text)
 end
+write()
 """
 )
 FORGET = (
     MOVE
     + r"""
-local before = stored(ARGV[2])
+local before = stored(redis.call('HGET', docs, ARGV[2]))
 if not before then return 0 end
-replace(ARGV[2], before.record, nil)
+replace(ARGV[2], indexed(before.record), NOTHING)
+write()
 redis.call('HDEL', docs, ARGV[2])
 return 1
 """
@@ -240,7 +257,8 @@ class JobState:
             pipeline = self._client.pipeline(transaction=False)
             for record_type, arguments in by_type.items():
                 for part in _parts(arguments, 3 * SCRIPT_BATCH):
-                    self._record(keys=[self.prefix], args=[record_type, *part], client=pipeline)
+                    documents = orjson.dumps(part)
+                    self._record(keys=[self.prefix], args=[record_type, documents], client=pipeline)
             pipeline.execute()
 
     def forget(self, record_type: str, document_id: str) -> bool:
@@ -352,10 +370,10 @@ def _packed(state: DocumentState) -> str:
         (
             _us(state.updated_at),
             Status(state.status).value,
-            _escaped(state.partition),
+            _escaped_often(state.partition),
             _joined(state.references),
             _joined(state.reasons),
-            _escaped(state.run_id),
+            _escaped_often(state.run_id),
             _escaped(state.content_hash),
             _escaped(state.sys_id),
             "" if state.as_of is None else _us_of(state.as_of),
@@ -369,7 +387,7 @@ def _joined(items: Collection[str]) -> str:
 
 def _hint(state: DocumentState) -> str:
     known = (state.first_seen, state.failing_since)
-    if known == (None, None):
+    if state.first_seen is None and state.failing_since is None:
         return f"{state.attempts}{FIELD}{FIELD}"
     return FIELD.join((str(state.attempts), *("" if at is None else _us(at) for at in known)))
 
@@ -418,6 +436,12 @@ def _escaped(text: str) -> str:
     for character, escape in ESCAPES.items():
         text = text.replace(character, escape)
     return text
+
+
+@lru_cache(maxsize=1024)
+def _escaped_often(text: str) -> str:
+    """For what a batch says of nearly all its documents."""
+    return _escaped(text)
 
 
 def _restored(text: str) -> str:

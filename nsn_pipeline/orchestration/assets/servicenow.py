@@ -405,10 +405,7 @@ def _record(
             run_id=connections.run_id,
             updated_at=now,
             reasons=tuple(sorted({str(problem.reason) for problem in row.problems})),
-            # A document that was loaded without a link waits for it, too: replay finds it by that.
-            references=tuple(
-                sorted({*row.waits_for, *(p.reference for p in row.problems if p.reference)})
-            ),
+            references=_references(row),
             content_hash=row.content_hash,
             sys_id=row.sys_id,
             as_of=None
@@ -417,6 +414,13 @@ def _record(
         )
         for row in documents
     )
+
+
+def _references(row: DocumentRow) -> tuple[str, ...]:
+    """A document that was loaded without a link waits for it, too: replay finds it by that."""
+    if not row.problems and not row.waits_for:
+        return ()
+    return tuple(sorted({*row.waits_for, *(p.reference for p in row.problems if p.reference)}))
 
 
 def _written_check(tally: _Tally, target: Target, day: str | None) -> CheckFigures:
