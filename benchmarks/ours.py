@@ -1,6 +1,7 @@
-"""Our whole load step as the Dagster asset runs it: plan, write, verify, job state."""
+"""Our whole load step as the Dagster asset runs it: plan, trail, write, verify, job state."""
 
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pandas as pd
 
 from benchmarks.records import TARGET
 from benchmarks.serving import PASSWORD, USER, Served
+from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tokens import basic_auth
@@ -20,9 +22,13 @@ from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.orchestration.assets import servicenow as load_asset
+from nsn_pipeline.orchestration.rare_collections import rare_collections
+from nsn_pipeline.orchestration.trail import record_load
 from nsn_pipeline.state.connection import connect
 from nsn_pipeline.state.job_state import JobState
 from nsn_pipeline.state.leases import RedisLimiter
+from nsn_pipeline.state.trail import Trail
+from nsn_pipeline.state.trail_recorder import TrailRecorder
 
 INSTANCE = "bench"
 DAY = "2026-01-05"
@@ -52,24 +58,35 @@ class Measured:
 
 @dataclass(slots=True)
 class Pipeline:
-    """What a run opens: client, lease, job state; for one model server."""
+    """What a run opens: client, lease, job state, trail; for one model server."""
 
     served: Served
     http: Http
     client: ServiceNowClient
     job_state: JobState
+    trail: Trail
     run: int = 0
 
     def load(self, rows: pd.DataFrame, pacer: Pacer) -> dict[str, int]:
         """The load step; the counts of what became of the records."""
         self.run += 1
-        connections = SimpleNamespace(job_state=self.job_state, run_id=f"bench-{self.run}")
-        with Loader(self.client, instance=INSTANCE, pacer=pacer) as loader:
+        run_id = f"bench-{self.run}"
+        recorder = TrailRecorder(self.trail, run_id=run_id, privacy=Privacy({}, frozenset()))
+        connections = cast(
+            "Any", SimpleNamespace(job_state=self.job_state, recorder=recorder, run_id=run_id)
+        )
+        with (
+            rare_collections(),
+            Loader(
+                self.client, instance=INSTANCE, pacer=pacer, before_send=recorder.sending
+            ) as loader,
+        ):
             resolver = Resolver(self.client, {TARGET.record_type: TARGET})
             result = load_documents(loader, TARGET, rows, resolver=resolver)
             day_of = dict.fromkeys(rows["_document_id"], DAY)
+            record_load(connections, TARGET.record_type, result.documents, day_of)
             load_asset._record(  # noqa: SLF001 - the asset's own last step
-                cast("Any", connections), TARGET.record_type, result.documents, day_of, _UNREAD
+                connections, TARGET.record_type, result.documents, day_of, _UNREAD
             )
         return {name: count for name, count in result.tables[0].counts().items() if count}
 
@@ -88,7 +105,9 @@ def pipeline(served: Served, home: Path, *, connections: int) -> Iterator[Pipeli
         )
         stack.callback(http.close)
         state = JobState.open(redis.client, account="bench", instance=INSTANCE, profile="bench")
-        yield Pipeline(served, http, ServiceNowClient(http), state)
+        trail = Trail(home / "trail" / uuid.uuid4().hex, owner={"instance": INSTANCE})
+        stack.callback(trail.close)
+        yield Pipeline(served, http, ServiceNowClient(http), state, trail)
 
 
 def measure(

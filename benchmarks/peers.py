@@ -7,20 +7,24 @@ step, and are given the best case.
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import orjson
 import requests
+from requests.adapters import HTTPAdapter
 
 from benchmarks.ours import Measured
-from benchmarks.records import TABLE
+from benchmarks.records import FIELDS, TABLE
 from benchmarks.serving import PASSWORD, USER, Served
 
 Records = list[dict[str, str]]
 BATCH = 100
+POOL = 16
+BARE = "bare batches, C="
 
 
 def requests_loop(served: Served, records: Records, _home: Path) -> Measured:
@@ -41,8 +45,7 @@ def requests_threads(served: Served, records: Records, _home: Path) -> Measured:
     """The same on sixteen threads: as many as the server bears."""
 
     def run() -> None:
-        with requests.Session() as session, ThreadPoolExecutor(16) as pool:
-            session.auth, session.verify = (USER, PASSWORD), str(served.certificate)
+        with _pooled(served) as session, ThreadPoolExecutor(POOL) as pool:
 
             def post(record: dict[str, str]) -> None:
                 answer = session.post(f"{served.url}/api/now/table/{TABLE}", json=record)
@@ -51,7 +54,36 @@ def requests_threads(served: Served, records: Records, _home: Path) -> Measured:
 
             list(pool.map(post, records))
 
-    return _timed(("requests, 16 threads", 16, 1), served, records, run)
+    return _timed(("requests, 16 threads", POOL, 1), served, records, run)
+
+
+def bare_batches(connections: int) -> "Callable[[Served, Records, Path], Measured]":
+    """Full batches over several connections, encoded, sent and decoded; nothing else is done.
+
+    What is left of our load step without look-up, plan, trail, verification and job state.
+    """
+
+    def measured(served: Served, records: Records, _home: Path) -> Measured:
+        def run() -> None:
+            with _pooled(served) as session, ThreadPoolExecutor(connections) as pool:
+
+                def post(start: int) -> None:
+                    body = _batch(records[start : start + BATCH], ("sys_id", *FIELDS))
+                    answer = session.post(
+                        f"{served.url}/api/now/v1/batch",
+                        data=body,
+                        headers={"Content-Type": "application/json"},
+                    )
+                    answer.raise_for_status()
+                    for entry in orjson.loads(answer.content)["serviced_requests"]:
+                        assert entry["status_code"] == 201  # noqa: S101, PLR2004
+                        orjson.loads(base64.b64decode(entry["body"]))
+
+                list(pool.map(post, range(0, len(records), BATCH)))
+
+        return _timed((f"{BARE}{connections}", connections, BATCH), served, records, run)
+
+    return measured
 
 
 def pysnc_loop(served: Served, records: Records, _home: Path) -> Measured:
@@ -108,22 +140,8 @@ def dlt_destination(served: Served, records: Records, home: Path) -> Measured:
         skip_dlt_columns_and_tables=True,
         max_table_nesting=0,
     )
-    def servicenow(items: Records, _table: object) -> None:
-        wanted = [
-            {
-                "id": str(number),
-                "method": "POST",
-                "url": f"/api/now/table/{TABLE}?sysparm_fields=sys_id",
-                "headers": [
-                    {"name": "Accept", "value": "application/json"},
-                    {"name": "Content-Type", "value": "application/json"},
-                ],
-                "exclude_response_headers": True,
-                "body": base64.b64encode(orjson.dumps(item)).decode(),
-            }
-            for number, item in enumerate(items)
-        ]
-        body = orjson.dumps({"batch_request_id": "1", "rest_requests": wanted})
+    def servicenow(items: Any, _table: object) -> None:
+        body = _batch(items, ("sys_id",))
         answer = session.post(
             f"{served.url}/api/now/v1/batch",
             data=body,
@@ -134,15 +152,40 @@ def dlt_destination(served: Served, records: Records, home: Path) -> Measured:
         assert statuses == {201}  # noqa: S101
 
     def run() -> None:
-        pipeline = dlt.pipeline(
-            "bench", destination=servicenow, pipelines_dir=str(home / "dlt"), progress=None
-        )
+        pipeline = dlt.pipeline("bench", destination=servicenow, pipelines_dir=str(home / "dlt"))
         pipeline.run(records, table_name=TABLE).raise_on_failed_jobs()
 
     try:
         return _timed(("dlt custom destination", 1, BATCH), served, records, run)
     finally:
         session.close()
+
+
+def _pooled(served: Served) -> requests.Session:
+    """A session that keeps a connection for each thread; the default of ten would drop some."""
+    session = requests.Session()
+    session.mount("https://", HTTPAdapter(pool_maxsize=POOL))
+    session.auth, session.verify = (USER, PASSWORD), str(served.certificate)
+    return session
+
+
+def _batch(records: Records, fields: Sequence[str]) -> bytes:
+    """The request that creates these records and asks for these fields back."""
+    wanted = [
+        {
+            "id": str(number),
+            "method": "POST",
+            "url": f"/api/now/table/{TABLE}?sysparm_fields={','.join(fields)}",
+            "headers": [
+                {"name": "Accept", "value": "application/json"},
+                {"name": "Content-Type", "value": "application/json"},
+            ],
+            "exclude_response_headers": True,
+            "body": base64.b64encode(orjson.dumps(record)).decode(),
+        }
+        for number, record in enumerate(records)
+    ]
+    return orjson.dumps({"batch_request_id": "1", "rest_requests": wanted})
 
 
 def available() -> "dict[str, Callable[[Served, Records, Path], Measured]]":
@@ -154,6 +197,7 @@ def available() -> "dict[str, Callable[[Served, Records, Path], Measured]]":
 PEERS: dict[str, Callable[[Served, Records, Path], Measured]] = {
     "requests loop": requests_loop,
     "requests, 16 threads": requests_threads,
+    **{f"{BARE}{connections}": bare_batches(connections) for connections in (4, 8, 16)},
     "PySNC insert loop": pysnc_loop,
     "PySNC batch_api": pysnc_batch,
     "dlt custom destination": dlt_destination,

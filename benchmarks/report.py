@@ -14,9 +14,9 @@ from rich.table import Table
 
 PACKAGES = ("requests", "orjson", "pandas", "redis", "pysnc", "dlt", "netsuite", "dagster")
 WRITE = {
-    "client": "client", "connections": "C", "batch": "S", "records_per_s": "rec/s",
+    "client": "client", "connections": "C", "records_per_s": "rec/s",
     "of_bound": "of bound", "x_pysnc_loop": "x PySNC", "x_dlt": "x dlt",
-    "x_cpu_floor": "CPU x floor", "calls_per_record": "calls/rec",
+    "x_cpu_floor": "x CPU floor", "x_cpu_bare": "x bare CPU", "calls_per_record": "calls/rec",
 }  # fmt: skip
 SHARES = {"of_bound", "of_best_fixed", "of_simulator", "of_pages", "events_share"}
 
@@ -59,7 +59,7 @@ def markdown(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> s
 def _table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left")
     for number, heading in enumerate(columns.values()):
-        table.add_column(heading, justify="left" if not number else "right", overflow="fold")
+        table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
     for row in rows:
         table.add_row(*(_text(name, row[name]) for name in columns))
     return table

@@ -44,8 +44,9 @@ CASES = (
 class Sizes:
     """Records per client and how often each is run; a loop gets few, it is slow enough."""
 
-    ours: int = 10_000
+    ours: int = 20_000
     batched: int = 1_000
+    bare: int = 8_000
     threads: int = 1_000
     loop: int = 120
     rounds: int = 3
@@ -53,10 +54,12 @@ class Sizes:
     def of(self, peer: str) -> int:
         if "threads" in peer:
             return self.threads
+        if peer.startswith(peers.BARE):
+            return self.bare
         return self.loop if "loop" in peer else self.batched
 
 
-QUICK = Sizes(ours=300, batched=100, threads=32, loop=3, rounds=1)
+QUICK = Sizes(ours=300, batched=100, bare=200, threads=32, loop=3, rounds=1)
 
 
 def run(home: Path, sizes: Sizes, *, say: Callable[[str], None]) -> dict[str, Any]:
@@ -93,6 +96,11 @@ def _results(measured: dict[str, list[Measured]], floor_us: float) -> dict[str, 
     base = median(one.rate for one in measured["PySNC insert loop"])
     dlt = [one.rate for one in measured.get("dlt custom destination", ())]
     cases = {case.name: case for case in CASES}
+    bare_us = {
+        runs[0].connections: median(one.cpu_us for one in runs)
+        for name, runs in measured.items()
+        if name.startswith(peers.BARE)
+    }
     rows = []
     for name, runs in measured.items():
         first, rate = runs[0], median(one.rate for one in runs)
@@ -112,6 +120,7 @@ def _results(measured: dict[str, list[Measured]], floor_us: float) -> dict[str, 
                 "x_dlt": round(rate / median(dlt), 1) if dlt else None,
                 "cpu_us_per_record": round(cpu_us, 1),
                 "x_cpu_floor": round(cpu_us / floor_us, 1),
+                "x_cpu_bare": round(cpu_us / bare_us.get(first.connections, bare_us[8]), 1),
                 "calls_per_record": round(median(one.calls for one in runs) / first.records, 4),
                 "runs": [asdict(one) for one in runs],
             }

@@ -33,7 +33,8 @@ class Lanes:
         clock: Callable[[], float] = time.perf_counter,
         under_way: Callable[[], int] | None = None,
     ) -> None:
-        self.executor = ThreadPoolExecutor(pacer.ceiling, thread_name_prefix="load")
+        # More threads than lanes: two shares are under way, and each looks up beside what it sends.
+        self.executor = ThreadPoolExecutor(3 * pacer.ceiling, thread_name_prefix="load")
         self.clock = clock
         self._pacer = pacer
         self._policy = policy

@@ -54,6 +54,15 @@ class LoadResult:
     duration_s: float = 0.0
     waits_for: dict[str, set[str]] = field(default_factory=dict)  # by document: links left empty
 
+    def add(self, part: "LoadResult") -> None:
+        """Take over what another part of the same table's load came to."""
+        self.records.update(part.records)
+        self.plan.changes.extend(part.plan.changes)
+        self.plan.problems.update(part.plan.problems)
+        self.plan.drift.update(part.plan.drift)
+        self.drift.update(part.drift)
+        self.calls += part.calls
+
     def counts(self) -> dict[str, int]:
         statuses = Counter(record.status for record in self.records.values())
         return {status: statuses[status] for status in _STATUSES}

@@ -70,9 +70,22 @@ class Sent:
 
 
 class Sender:
-    """One round over one table; make a new one for each."""
+    """One round over one table; make a new one for each.
 
-    def __init__(self, client: BatchClient, table: Table, lanes: Lanes) -> None:
+    `follows` are records that others will send after these: as long as there are any, neither
+    batches nor read-backs are cut small to end together. Once `halted` is set, nothing new is
+    begun; what is left has then no judgement.
+    """
+
+    def __init__(
+        self,
+        client: BatchClient,
+        table: Table,
+        lanes: Lanes,
+        *,
+        follows: int = 0,
+        halted: threading.Event | None = None,
+    ) -> None:
         self._client = client
         self._table = table
         self._lanes = lanes
@@ -86,7 +99,8 @@ class Sender:
         self._unproven: deque[str] = deque()
         self._working = 0
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._stopped = halted or threading.Event()
+        self._follows = follows
         self._sent = Sent()
         self._keeps_keys = False  # whether a creation of this round came back with its key
         self._keyless = 0
@@ -96,7 +110,11 @@ class Sender:
         self._waiting.extend(changes)
         self._working = min(self._lanes.ceiling, len(changes))
         futures = [self._lanes.executor.submit(self._work) for _ in range(self._working)]
-        wait(futures)
+        try:
+            wait(futures)
+        except BaseException:  # an interrupt: the open calls end, and no other is begun
+            self._stopped.set()
+            raise
         for future in futures:
             future.result()
         if self._keyless and not self._keeps_keys:
@@ -129,8 +147,8 @@ class Sender:
             waiting = len(self._waiting)
             if not waiting or self._stopped.is_set():
                 return []
-            size = self._lanes.batch_size(self._table.name, waiting)
-            return [self._waiting.popleft() for _ in range(size)]
+            size = self._lanes.batch_size(self._table.name, waiting + self._follows)
+            return [self._waiting.popleft() for _ in range(min(size, waiting))]
 
     def _take_unproven(self) -> list[str]:
         """A share of the confirmed records, evenly cut; whoever leaves last takes what is left."""
@@ -139,8 +157,9 @@ class Sender:
                 return []
             held = len(self._unproven)
             even = -(-held // self._lanes.connections)
-            share = min(max(even, _SMALLEST_SHARE), _PROOF_SHARE, held)
-            if self._working > 1 and held < _SMALLEST_SHARE:
+            smallest = _PROOF_SHARE if self._follows else _SMALLEST_SHARE
+            share = min(max(even, smallest), _PROOF_SHARE, held)
+            if self._working > 1 and held < smallest:
                 share = 0
             if not share:
                 self._working -= 1

@@ -6,11 +6,12 @@ look-up finds what is still to do. Nothing is ever sent twice on a guess
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import pandas as pd
 
@@ -27,6 +28,7 @@ from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, pl
 from nsn_pipeline.load.plan_document import Approved
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.sender import BatchClient, Found, Sender, Sent
+from nsn_pipeline.load.shares import SHARE, Share, shares, worked
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import read_records, resolve_references
@@ -67,6 +69,7 @@ class Loader:
         pacer: Pacer | None = None,
         before_send: Callable[[Table, Sequence[Change]], None] | None = None,
         policy: RetryPolicy | None = None,
+        share: int = SHARE,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.perf_counter,
@@ -74,6 +77,7 @@ class Loader:
         self._client = client
         self._instance = instance
         self._reader_currency = reader_currency
+        self._share = share
         self._before_send = before_send  # told of every change before it is on its way
         # The client has already repeated what is safe to repeat. This counts how often one record
         # is sent while its outcome stays unknown, with a look-up in between.
@@ -89,6 +93,8 @@ class Loader:
             clock=clock,
             under_way=lambda: client.under_way,
         )
+        self._telling = threading.Lock()
+        self._checking = threading.Lock()
         self._checked: set[str] = set()
         self._approved: Approved | None = None
 
@@ -138,18 +144,20 @@ class Loader:
                 _fail(result, key, documents.get(key, ""), (problem,))
         for key, (document_id, problems) in ready.problems.items():
             _fail(result, key, document_id, problems)
-        ledger = Ledger(
-            {record.key: record for record in ready.records},
-            notes=ready.notes,
-            max_attempts=self._policy.max_attempts,
-        )
-        self._run(table, ledger, result, partial(self._plan, table, ledger), plan_only=plan_only)
-        result.records.update(ledger.records)
+
+        def work(share: Share[Wanted]) -> LoadResult:
+            wanted = {record.key: record for record in share.items}
+            ledger = Ledger(wanted, notes=ready.notes, max_attempts=self._policy.max_attempts)
+            step = partial(self._plan, table, ledger)
+            return self._run(table, ledger, step, share, plan_only=plan_only)
+
+        for part in worked(shares(ready.records, self._share), work):
+            result.add(part)
+            resolver.learn(
+                record_type or table.record_type,
+                {key: record.sys_id for key, record in part.records.items()},
+            )
         result.waits_for = ready.waits_for
-        resolver.learn(
-            record_type or table.record_type,
-            {key: record.sys_id for key, record in ledger.records.items()},
-        )
         result.duration_s = self._clock() - started
         return result
 
@@ -190,8 +198,8 @@ class Loader:
             present, hidden = self._look_up(table, table.external_key, list(ledger.open))
             return plan_retirement(table, ledger.open.values(), present, hidden=hidden)
 
-        self._run(table, ledger, result, step, plan_only=plan_only)
-        result.records.update(ledger.records)
+        (whole,) = shares(list(wanted), size=max(len(wanted), 1))
+        result = self._run(table, ledger, step, whole, plan_only=plan_only)
         result.duration_s = self._clock() - started
         return result
 
@@ -213,13 +221,14 @@ class Loader:
         self,
         table: Table,
         ledger: Ledger,
-        result: LoadResult,
         planned: Callable[[], Plan],
+        share: Share[Any],
         *,
         plan_only: bool,
-    ) -> None:
+    ) -> LoadResult:
+        result = LoadResult(table.name, records=ledger.records)
         first = True
-        while ledger.open:
+        while ledger.open and not share.halted.is_set():
             step = planned()
             result.drift.update(step.drift)
             outbox = ledger.sort(step)
@@ -232,15 +241,26 @@ class Loader:
                     self._check_key_column(table)
             if plan_only:
                 ledger.leave_planned(outbox)
-                return
+                break
             if not outbox:
-                return
-            if self._before_send is not None:
-                self._before_send(table, outbox)
-            sent = Sender(self._client, table, self._lanes).send(outbox)
+                break
+            self._tell(table, outbox)
+            sender = Sender(
+                self._client, table, self._lanes, follows=share.follows, halted=share.halted
+            )
+            sent = sender.send(outbox)
             result.calls += sent.calls
+            if share.halted.is_set():  # another share failed, and with it the load
+                break
             waiting = ledger.note(outbox, sent.judgements)
             self._wait(ledger, waiting, sent)
+        return result
+
+    def _tell(self, table: Table, outbox: Sequence[Change]) -> None:
+        """Shares are sent side by side, and told of one after the other."""
+        if self._before_send is not None:
+            with self._telling:
+                self._before_send(table, outbox)
 
     def _plan(self, table: Table, ledger: Ledger) -> Plan:
         present, hidden = self._look_up(table, table.external_key, list(ledger.open))
@@ -286,15 +306,16 @@ class Loader:
         Creating on the strength of such an answer would make records that no run can find again
         (docs/facts/servicenow.md 2.2).
         """
-        if table.name in self._checked:
-            return
-        columns = self._client.columns(table.name)
-        if columns is not None and table.external_key not in columns:
-            raise ConfigurationError(
-                f"{table.name} has no column {table.external_key}: create it as a unique text "
-                "column, or name another `external_key` in the profile"
-            )
-        self._checked.add(table.name)
+        with self._checking:
+            if table.name in self._checked:
+                return
+            columns = self._client.columns(table.name)
+            if columns is not None and table.external_key not in columns:
+                raise ConfigurationError(
+                    f"{table.name} has no column {table.external_key}: create it as a unique text "
+                    "column, or name another `external_key` in the profile"
+                )
+            self._checked.add(table.name)
 
     def _wait(self, ledger: Ledger, waiting: Iterable[Judgement], sent: Sent) -> None:
         """Give a struggling instance time; give up when nothing at all gets through to it."""

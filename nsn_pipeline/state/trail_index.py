@@ -286,7 +286,10 @@ class TrailIndex:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=60, isolation_level="IMMEDIATE")
+    # One thread at a time, and not always the same: who sends a share tells of it (`load.writer`).
+    connection = sqlite3.connect(
+        path, timeout=60, isolation_level="IMMEDIATE", check_same_thread=False
+    )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

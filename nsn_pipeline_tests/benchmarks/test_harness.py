@@ -20,7 +20,7 @@ def quiet(_line: str) -> None:
 def test_every_client_writes_every_record_once_and_is_reported_beside_its_bound(
     tmp_path: Path,
 ) -> None:
-    sizes = writing.Sizes(ours=120, batched=30, threads=16, loop=2, rounds=1)
+    sizes = writing.Sizes(ours=120, batched=30, bare=30, threads=16, loop=2, rounds=1)
     results = writing.run(tmp_path, sizes, say=quiet)
     rows = {row["client"]: row for row in results["rows"]}
     assert {case.name for case in writing.CASES} <= rows.keys()

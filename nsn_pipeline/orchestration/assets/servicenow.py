@@ -38,6 +38,7 @@ from nsn_pipeline.orchestration.plan_report import (
     compares,
 )
 from nsn_pipeline.orchestration.planning import approved_changes
+from nsn_pipeline.orchestration.rare_collections import rare_collections
 from nsn_pipeline.orchestration.reporting import (
     TABLE_ROWS,
     CheckFigures,
@@ -182,7 +183,7 @@ def _load(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
-        with systems.opened_to_write(context) as connections:
+        with systems.opened_to_write(context) as connections, rare_collections():
             home = connections.settings.project.home
             connections.loader.limit_to(approved_changes(context.run, home))
             retiring = None

@@ -1,10 +1,15 @@
 """Small targets and frames for load tests."""
 
+from collections.abc import Callable, Sequence
+
 import pandas as pd
 
 from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.pacing import FixedPacer, Pacer
+from nsn_pipeline.load.plan import Change
 from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.load.shares import SHARE
+from nsn_pipeline.load.table import Table
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Converter, Target, TargetColumn
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
@@ -106,11 +111,15 @@ def loader(
     slept: list[float] | None = None,
     batch_size: int = 50,
     pacer: Pacer | None = None,
+    share: int = SHARE,
+    before_send: Callable[[Table, Sequence[Change]], None] | None = None,
 ) -> Loader:
     return Loader(
         fake,
         instance="dev1",
         pacer=pacer or FixedPacer(2, batch_size),
+        share=share,
+        before_send=before_send,
         sleep=(slept if slept is not None else []).append,
         jitter=lambda: 0.0,
     )
