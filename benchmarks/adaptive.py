@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import ours, records
 from benchmarks.serving import served
-from nsn_pipeline.load.pacing import AdaptivePacer, FixedPacer, Pacer
+from nsn_pipeline.load.pacing import LARGEST_BATCH, AdaptivePacer, FixedPacer, Pacer
 
 CEILING, LIMIT = 16, 6
 SETTLED_S = 10.0  # the first seconds are for finding out
@@ -17,7 +17,7 @@ def run(home: Path, count: int, *, say: Callable[[str], None]) -> dict[str, Any]
     bodies = records.bodies(count)
     rows = records.frame(bodies)
     pacers: dict[str, tuple[int, Pacer]] = {
-        f"fixed, C={level}": (level, FixedPacer(level, 100))
+        f"fixed, C={level}": (level, FixedPacer(level, LARGEST_BATCH))
         for level in (LIMIT - 2, LIMIT - 1, LIMIT)
     }
     pacers[f"adaptive, ceiling {CEILING}"] = (CEILING, AdaptivePacer(CEILING))

@@ -16,9 +16,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from nsn_pipeline.load.pacing import LARGEST_BATCH
+
 CONNECTIONS = 16
 CALL_S, RECORD_S = 0.040, 0.008
-BATCH = 100
 FIRST = date(2016, 10, 3)
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = ("../shared/data/council_ap", "shared/data/council_ap")
@@ -49,10 +50,10 @@ def run(home: Path, data: Path, weeks: tuple[int, ...], *, say: Callable[[str], 
     for number, count in enumerate(weeks):
         say(f"council ledger: {count} weeks")
         found.append(_sync(home / f"council-{number}", data, timedelta(weeks=count)))
-    bound = CONNECTIONS * BATCH / (CALL_S + BATCH * RECORD_S)
+    bound = CONNECTIONS * LARGEST_BATCH / (CALL_S + LARGEST_BATCH * RECORD_S)
     return {
         "connections": CONNECTIONS,
-        "batch": BATCH,
+        "batch": LARGEST_BATCH,
         "bound_per_s": round(bound, 1),
         "peak_ratio_last_to_first": round(found[-1].peak_mb / found[0].peak_mb, 2),
         "rows": [

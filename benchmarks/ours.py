@@ -18,7 +18,7 @@ from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tokens import basic_auth
 from nsn_pipeline.load.documents import load_documents
-from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
+from nsn_pipeline.load.pacing import LARGEST_BATCH, AdaptivePacer, Pacer
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.orchestration.assets import servicenow as load_asset
@@ -81,7 +81,7 @@ class Pipeline:
                 self.client, instance=INSTANCE, pacer=pacer, before_send=recorder.sending
             ) as loader,
         ):
-            resolver = Resolver(self.client, {TARGET.record_type: TARGET})
+            resolver = Resolver(loader, {TARGET.record_type: TARGET})
             result = load_documents(loader, TARGET, rows, resolver=resolver)
             day_of = dict.fromkeys(rows["_document_id"], DAY)
             record_load(connections, TARGET.record_type, result.documents, day_of)
@@ -129,4 +129,4 @@ def measure(
         calls = served.ask("seen")["calls"] - before
     if counts != {"created": len(rows)}:
         raise AssertionError(f"not everything was created: {counts}")
-    return Measured(name, connections, 100, len(rows), seconds, cpu_s, calls)
+    return Measured(name, connections, LARGEST_BATCH, len(rows), seconds, cpu_s, calls)

@@ -22,7 +22,7 @@ from benchmarks.records import FIELDS, TABLE
 from benchmarks.serving import PASSWORD, USER, Served
 
 Records = list[dict[str, str]]
-BATCH = 100
+BATCH = 100  # as the peers document it; ours is half of that
 POOL = 16
 BARE = "bare batches, C="
 
