@@ -21,7 +21,7 @@ from nsn_pipeline.load.documents import load_documents
 from nsn_pipeline.load.pacing import LARGEST_BATCH, AdaptivePacer, Pacer
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.writer import Loader
-from nsn_pipeline.orchestration.assets import servicenow as load_asset
+from nsn_pipeline.orchestration.assets.load_outcome import record_documents
 from nsn_pipeline.orchestration.rare_collections import rare_collections
 from nsn_pipeline.orchestration.trail import record_load
 from nsn_pipeline.state.connection import connect
@@ -85,7 +85,7 @@ class Pipeline:
             result = load_documents(loader, TARGET, rows, resolver=resolver)
             day_of = dict.fromkeys(rows["_document_id"], DAY)
             record_load(connections, TARGET.record_type, result.documents, day_of)
-            load_asset._record(  # noqa: SLF001 - the asset's own last step
+            record_documents(  # the asset's own last step
                 connections, TARGET.record_type, result.documents, day_of, _UNREAD
             )
         return {name: count for name, count in result.tables[0].counts().items() if count}

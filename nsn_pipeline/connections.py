@@ -44,6 +44,7 @@ from nsn_pipeline.state.connection import Connection, connect
 from nsn_pipeline.state.job_state import JobState, key_prefix
 from nsn_pipeline.state.leases import WAIT_S, RedisLimiter
 from nsn_pipeline.state.limits import FallbackLimiter
+from nsn_pipeline.state.retired_today import RetiredToday
 from nsn_pipeline.state.tokens import RedisTokenCache
 from nsn_pipeline.state.trail import Trail
 from nsn_pipeline.state.trail_anchor import RedisAnchors
@@ -141,6 +142,11 @@ class Connections:
             instance=self.instance.name,
             profile=self.profile.name,
         )
+
+    @cached_property
+    def retired_today(self) -> RetiredToday:
+        """What runs retired today without anybody's leave."""
+        return RetiredToday(self.redis.client, prefix=self.job_state.prefix)
 
     @cached_property
     def trail(self) -> Trail:

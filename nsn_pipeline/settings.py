@@ -163,6 +163,9 @@ class ProjectSettings(_Section):
     # What one run may retire of one table without being told so (docs/decisions/0014).
     retire_max_share: float = Field(default=0.10, ge=0, le=1)
     retire_max_count: int = Field(default=500, ge=0)
+    # What one run may newly void, close or make inactive (docs/decisions/0027).
+    end_max_share: float = Field(default=0.25, ge=0, le=1)
+    end_max_count: int = Field(default=1_000, ge=0)
     deleted_types: Spellings = Field(default_factory=dict[str, str])
     # Only for accounts without Multiple Currencies, whose documents name no currency.
     base_currency: str = Field(default="", pattern="^([A-Z]{3})?$")
@@ -218,6 +221,8 @@ _PROJECT_VARIABLES = {
     "NSN_BASE_CURRENCY": "base_currency",
     "NSN_RETIRE_MAX_SHARE": "retire_max_share",
     "NSN_RETIRE_MAX_COUNT": "retire_max_count",
+    "NSN_END_MAX_SHARE": "end_max_share",
+    "NSN_END_MAX_COUNT": "end_max_count",
     "NSN_DELETED_TYPES": "deleted_types",
     "REDIS_URL": "redis_url",
     "NSN_CA_BUNDLE": "ca_bundle",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 from itertools import repeat
 from typing import Literal, NamedTuple
@@ -16,10 +17,13 @@ import orjson
 import pandas as pd
 
 from nsn_pipeline.conform.reasons import Problem, Reason
+from nsn_pipeline.frames import rows_with
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
-from nsn_pipeline.load.problems import missing_header
+from nsn_pipeline.load.plan import ends
+from nsn_pipeline.load.problems import ending_held, missing_header
 from nsn_pipeline.load.resolver import Resolver, line_type
-from nsn_pipeline.load.retire import Gone, gone_from_sets
+from nsn_pipeline.load.retire import Gone, Members, members_of_sets
+from nsn_pipeline.load.table import prepare
 from nsn_pipeline.load.wanted import texts
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Target
@@ -54,6 +58,9 @@ class DocumentResult:
     # Lines or postings that ServiceNow holds and the document, read whole, no longer has. Until
     # they are retired (`load.retire`), their documents are not whole.
     gone: list[Gone] = field(default_factory=list[Gone])
+    # Documents that NetSuite has ended and ServiceNow shows live: nothing of them was written, and
+    # they have no row in `documents`.
+    ending: list[DocumentRow] = field(default_factory=list[DocumentRow])
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per table: created, updated, unchanged, skipped, failed, planned."""
@@ -83,11 +90,18 @@ def load_documents(
     *,
     resolver: Resolver,
     plan_only: bool = False,
+    may_end: bool = True,
 ) -> DocumentResult:
-    """Load one record type. Raises only for a system that cannot be written to at all."""
+    """Load one record type. Raises only for a system that cannot be written to at all.
+
+    Unless it `may_end` them, documents that would turn void, closed or inactive are left out and
+    named: whether so many may is for the run as a whole to say (`load.brake`).
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as aside:  # while ServiceNow works
         hashes = aside.submit(_content_hashes, target, headers, lines)
-        return _load(loader, target, headers, lines, hashes, resolver, plan_only=plan_only)
+        return _load(
+            loader, target, headers, lines, hashes, resolver, plan_only=plan_only, may_end=may_end
+        )
 
 
 def _load(  # noqa: PLR0917
@@ -99,13 +113,25 @@ def _load(  # noqa: PLR0917
     resolver: Resolver,
     *,
     plan_only: bool,
+    may_end: bool,
 ) -> DocumentResult:
-    header_result = loader.load(target, headers, resolver=resolver, plan_only=plan_only)
+    hidden: dict[str, Problem] = {}
+    postings = _set_of_postings(loader, target, headers, hidden)
+    gone = postings.gone
+    header_result = loader.load(
+        target,
+        headers,
+        resolver=resolver,
+        plan_only=plan_only,
+        defer=None if may_end else partial(ends, prepare(target)),
+        known=postings.rows,
+    )
+    deferred = {change.document_id: change for change in header_result.deferred.values()}
+    if deferred:
+        headers = rows_with(headers, "_key", header_result.deferred, inside=False)
     tables = [header_result]
     records = _of_documents(headers, header_result)
     held_back = 0
-    hidden: dict[str, Problem] = {}
-    gone = _gone_postings(loader, target, headers, hidden)
     if target.lines is not None and lines is not None:
         writable = {
             document_id
@@ -115,7 +141,8 @@ def _load(  # noqa: PLR0917
         chosen = lines.loc[lines["_document_id"].isin(list(writable))]
         held_back = len(lines) - len(chosen)
         # Read before the new lines are written: then there is little to read of new documents.
-        gone = _gone_lines(loader, target.lines, records, chosen, hidden)
+        below = _set_of_lines(loader, target.lines, records, chosen, hidden)
+        gone = below.gone
         line_result = loader.load(
             target.lines,
             chosen,
@@ -123,6 +150,7 @@ def _load(  # noqa: PLR0917
             record_type=line_type(target.record_type),
             parent_type=target.record_type,
             plan_only=plan_only,
+            known=below.rows,
         )
         tables.append(line_result)
         for document_id, parts in _of_documents(chosen, line_result).items():
@@ -135,31 +163,53 @@ def _load(  # noqa: PLR0917
     rows = [
         _row(document_id, records[document_id], text, _waits_for(document_id, tables))
         for document_id, text in hashes.result().items()
+        if document_id not in deferred
     ]
-    return DocumentResult(rows, tables, held_back, gone)
+    ending = [
+        DocumentRow(document_id, "planned", change.sys_id, hashes.result()[document_id])
+        for document_id, change in deferred.items()
+    ]
+    return DocumentResult(rows, tables, held_back, gone, ending)
 
 
-def _gone_lines(
+def left_live(target: Target, ending: Iterable[DocumentRow], why: str) -> DocumentResult:
+    """What becomes of documents that NetSuite ended when `why` speaks against doing so here."""
+    table = LoadResult(target.table)
+    rows: list[DocumentRow] = []
+    for row in ending:
+        found = (ending_held(target.table, row.document_id, why),)
+        rows.append(row._replace(status="failed", problems=found))
+        key = row.document_id
+        table.records[key] = RecordResult(key, key, "failed", row.sys_id, found)
+    return DocumentResult(rows, [table])
+
+
+def _set_of_lines(
     loader: Loader,
     part: Target,
     headers: Mapping[str, list[RecordResult]],
     lines: pd.DataFrame,
     hidden: dict[str, Problem],
-) -> list[Gone]:
+) -> Members:
     """Lines under the headers that are there; a document without any line says nothing."""
     wanted = _keys_by_document(lines)
     owners = {headers[document_id][0].sys_id: document_id for document_id in wanted}
-    return gone_from_sets(loader, part, wanted, owners, hidden)
+    return members_of_sets(loader, part, wanted, owners, hidden)
 
 
-def _gone_postings(
+def _set_of_postings(
     loader: Loader, target: Target, postings: pd.DataFrame, hidden: dict[str, Problem]
-) -> list[Gone]:
+) -> Members:
     if target.set_by is None:
-        return []
+        return Members()
     wanted = _keys_by_document(postings)
     owners = {document: document for document in wanted}
-    return gone_from_sets(loader, target, wanted, owners, hidden)
+    offices: dict[str, set[str]] = defaultdict(set)
+    if target.office_column:
+        named = texts(postings, target.office_column)
+        for document_id, office in zip(texts(postings, "_document_id"), named, strict=True):
+            offices[document_id].add(office)
+    return members_of_sets(loader, target, wanted, owners, hidden, offices=offices)
 
 
 def _keys_by_document(frame: pd.DataFrame) -> dict[str, set[str]]:

@@ -53,6 +53,7 @@ class LoadResult:
     calls: int = 0
     duration_s: float = 0.0
     waits_for: dict[str, set[str]] = field(default_factory=dict)  # by document: links left empty
+    deferred: dict[str, Change] = field(default_factory=dict[str, Change])  # left for later, by key
 
     def add(self, part: "LoadResult") -> None:
         """Take over what another part of the same table's load came to."""
@@ -61,6 +62,7 @@ class LoadResult:
         self.plan.problems.update(part.plan.problems)
         self.plan.drift.update(part.plan.drift)
         self.drift.update(part.drift)
+        self.deferred.update(part.deferred)
         self.calls += part.calls
 
     def counts(self) -> dict[str, int]:
@@ -129,6 +131,11 @@ class Ledger:
                 sys_id = "" if change.kind == "create" else change.sys_id
                 self._settle(change.key, "failed", sys_id, (problems.not_planned(change.kind),))
         return kept
+
+    def defer(self, changes: Iterable[Change]) -> None:
+        """Close the book of these records without a result: they are decided later."""
+        for change in changes:
+            del self.open[change.key]
 
     def note(self, outbox: Iterable[Change], judgements: dict[str, Judgement]) -> list[Judgement]:
         """Enter the answers; returns the ones worth waiting over before the next round.

@@ -187,6 +187,23 @@ def _retired(table: Table, record: Wanted, row: Row) -> Change:
     return Change(kind, record.key, record.document_id, sys_id, values, before)
 
 
+def ends(table: Table, change: Change) -> bool:
+    """Whether the change makes a live record one that is void, closed or inactive."""
+    if change.kind != "update":
+        return False
+    return any(
+        _is_one_of(table, column, values, change.values[column])
+        and not _is_one_of(table, column, values, change.before[column])
+        for column, values in table.endings
+        if column in change.values
+    )
+
+
+def _is_one_of(table: Table, column: str, values: Iterable[str], text: str) -> bool:
+    comparison = table.by_column[column].comparison
+    return any(same(comparison, value, text) for value in values)
+
+
 def _change(table: Table, record: Wanted, row: Row) -> Change:
     columns = differences(table, record.fields, row)
     return Change(

@@ -144,6 +144,16 @@ def retirement_held(table: str, key: str, why: str) -> Problem:
     )
 
 
+def ending_held(table: str, key: str, why: str) -> Problem:
+    return Problem(
+        Reason.RETIREMENT_HELD,
+        None,
+        "",
+        key,
+        f"NetSuite shows {key} as void, closed or inactive, and {table} still shows it live: {why}",
+    )
+
+
 def not_planned(kind: str) -> Problem:
     return Problem(
         Reason.NOT_IN_PLAN,

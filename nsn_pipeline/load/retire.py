@@ -9,14 +9,16 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
-from nsn_pipeline.load.brake import Limits, needs_base, refusal
+from nsn_pipeline.load.brake import Brake, lost_office
 from nsn_pipeline.load.compare import received
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
 from nsn_pipeline.load.plan import Row, is_safe_key
+from nsn_pipeline.load.table import prepare
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Target
 
@@ -26,10 +28,15 @@ _WORST: tuple[RetiredStatus, ...] = ("failed", "held", "planned", "retired")
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A row under a key of ours whose record NetSuite no longer has."""
+    """A row under a key of ours whose record NetSuite no longer has.
+
+    `office` is set where a document that goes on would lose all it has of one subsidiary: that is
+    what a role sees that lost its view of it.
+    """
 
     key: str
     document_id: str
+    office: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,57 +67,85 @@ class Retired:
     documents: dict[str, RetiredDocument] = field(default_factory=dict[str, RetiredDocument])
 
 
-def gone_from_sets(
+@dataclass(slots=True)
+class Members:
+    """Rows of ours that ServiceNow holds in sets, by key, and those of them that are gone."""
+
+    rows: dict[str, list[Row]] = field(default_factory=dict[str, list[Row]])
+    gone: list[Gone] = field(default_factory=list[Gone])
+
+
+def members_of_sets(
     loader: Loader,
     part: Target,
     wanted: Mapping[str, Collection[str]],
     owners: Mapping[str, str],
     hidden: dict[str, Problem],
-) -> list[Gone]:
-    """Rows of these documents whose keys are not wanted any more.
+    *,
+    offices: Mapping[str, Collection[str]] | None = None,
+) -> Members:
+    """The rows of these documents, read whole, and those whose keys are not wanted any more.
 
     `wanted` holds the keys of every document that was read whole; `owners` names the document by
     what the set column holds: the header's sys_id (lines) or the NetSuite id (postings). A row
     counts only if its key says that it belongs to the document it stands under: one that a person
     moved here from another document is that document's business, one without a key is theirs.
     Documents with rows that our role does not see are added to `hidden`, and lose nothing.
+    `offices` names the subsidiaries that the wanted rows belong to, where rows name any.
     """
     column = part.parent_column or part.set_by
+    members = Members()
     if part.retire.how == "keep" or column is None or not owners:
-        return []
-    fields = ("sys_id", part.external_key, column)
+        return members
+    table = prepare(part)
+    fields = (*table.fields, column)
     found = loader.find(part.table, column, list(owners), fields)
     for owner in found.hidden:
         hidden[owners[owner]] = problems.hidden_rows(part.table, column, owner)
-    gone: list[Gone] = []
     for owner, rows in found.rows.items():
         document_id = owners[owner]
         if document_id in hidden:
             continue
         keys = wanted.get(document_id, ())
-        gone.extend(
-            Gone(key, document_id) for key in _keys_of(part, document_id, rows) if key not in keys
+        by_key = _by_key(part, document_id, rows)
+        left = set(offices.get(document_id, ())) if offices else set[str]()
+        gone: dict[str, str] = {}
+        for key, of_key in by_key.items():
+            office = received(of_key[0].get(part.office_column)) if part.office_column else ""
+            if key in keys:
+                members.rows[key] = of_key
+                left.add(office)
+            else:
+                gone[key] = office
+        goes_on = bool(keys)
+        members.gone.extend(
+            Gone(key, document_id, office if goes_on and office not in left else "")
+            for key, office in gone.items()
         )
-    return gone
+    return members
 
 
-def _keys_of(part: Target, document_id: str, rows: Iterable[Row]) -> Iterator[str]:
+def _by_key(part: Target, document_id: str, rows: Iterable[Row]) -> dict[str, list[Row]]:
     rest = part.key_from.removeprefix("{document_id}")
     numbers = "[0-9]+".join(re.escape(text) for text in re.split(r"{\w+}", rest))
     own = re.compile(re.escape(document_id) + numbers)
-    keys = dict.fromkeys(received(row.get(part.external_key)) for row in rows)
-    yield from (key for key in keys if is_safe_key(key) and own.fullmatch(key))
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        key = received(row.get(part.external_key))
+        if is_safe_key(key) and own.fullmatch(key):
+            found.setdefault(key, []).append(row)
+    return found
 
 
 class Retirer:
     """Gathers what one run wants to retire of one record type; make a new one for each run."""
 
     def __init__(
-        self, loader: Loader, target: Target, limits: Limits, *, plan_only: bool = False
+        self, loader: Loader, target: Target, brake: Brake, *, plan_only: bool = False
     ) -> None:
         self._loader = loader
         self._target = target
-        self._limits = limits
+        self._brake = brake
         self._plan_only = plan_only
         self._gone: dict[str, dict[str, Gone]] = defaultdict(dict)
         self._headers: dict[str, str] = {}  # document -> sys_id of a header that is to go
@@ -142,7 +177,7 @@ class Retirer:
         """Transactions that NetSuite shows to post nothing any more, or to be deleted."""
         part = self._target
         owners = {document_id: document_id for document_id in documents if is_safe_key(document_id)}
-        self.removed(part, gone_from_sets(self._loader, part, {}, owners, self._hidden))
+        self.removed(part, members_of_sets(self._loader, part, {}, owners, self._hidden).gone)
 
     def deleted(self, documents: Collection[str]) -> None:
         """Records whose deletion NetSuite recorded: header and lines, as far as they are there.
@@ -169,8 +204,8 @@ class Retirer:
             elif part.create:  # somebody deleted the header: our lines may still hang below it
                 owners[self._loader.sys_id_of(part, document_id)] = document_id
         if part.lines is not None:
-            lines = gone_from_sets(self._loader, part.lines, {}, owners, self._hidden)
-            self.removed(part.lines, lines)
+            lines = members_of_sets(self._loader, part.lines, {}, owners, self._hidden)
+            self.removed(part.lines, lines.gone)
 
     def run(self) -> Retired:
         """Judge what was gathered, and retire what may be."""
@@ -181,14 +216,7 @@ class Retirer:
             retired.documents[document_id] = RetiredDocument(
                 document_id, "failed", self._headers.get(document_id, ""), (problem,)
             )
-        pending = self._pending()
-        kept: dict[str, tuple[str, str]] = {}  # document -> table and reason of the brake
-        for part in self._parts():
-            rows = pending.get(part.table, {})
-            why = self._refusal(part, len(rows))
-            if why is not None:
-                retired.held.append(Held(part.table, why, tuple(rows.values())))
-                kept.update((row.document_id, (part.table, why)) for row in rows.values())
+        kept = self._kept(retired.held)
         records: dict[str, list[RecordResult]] = defaultdict(list)
         for part in self._parts():
             failed = {d for d, found in records.items() if any(r.problems for r in found)}
@@ -201,6 +229,7 @@ class Retirer:
                 continue
             result = self._loader.retire(part, chosen, plan_only=self._plan_only)
             retired.tables.append(result)
+            self._brake.passed(part.table, result.counts()["retired"])
             for record in result.records.values():
                 records[record.document_id].append(_told(record))
         for document_id, found in records.items():
@@ -212,11 +241,43 @@ class Retirer:
             )
         return retired
 
-    def _pending(self) -> dict[str, dict[str, Gone]]:
+    def _kept(self, held: list[Held]) -> dict[str, tuple[str, str]]:
+        """The documents that must stay as they are, each with the table and the reason."""
+        kept: dict[str, tuple[str, str]] = {}
+        for table, rows in self._gone.items():
+            for one in self._without_an_office(table, rows.values()):
+                held.append(one)
+                kept.update((row.document_id, (table, one.why)) for row in one.rows)
+        pending = self._pending(kept)
+        for part in self._parts():
+            rows = pending.get(part.table, {})
+            why = self._brake.refusal(part.table, len(rows), partial(self._loader.held, part))
+            if why is not None:
+                held.append(Held(part.table, why, tuple(rows.values())))
+                kept.update((row.document_id, (part.table, why)) for row in rows.values())
+        return kept
+
+    def _without_an_office(self, table: str, rows: Iterable[Gone]) -> Iterator[Held]:
+        """Documents that go on and would lose all that one subsidiary has in them.
+
+        Debits and credits balance within a subsidiary, so what a role sees that lost its view of
+        one looks whole. No brake notices a few of these a day; only a person can tell.
+        """
+        halved: dict[tuple[str, str], list[Gone]] = defaultdict(list)
+        for row in rows:
+            if row.office:
+                halved[row.document_id, row.office].append(row)
+        for (document_id, office), of_office in halved.items():
+            if len(of_office) > self._brake.limits.allowed:
+                why = lost_office(table, document_id, office, len(of_office))
+                yield Held(table, why, tuple(of_office))
+
+    def _pending(self, kept: Collection[str]) -> dict[str, dict[str, Gone]]:
         """The rows that are there and not retired yet: those the brake counts."""
         pending: dict[str, dict[str, Gone]] = {}
         for part in self._parts():
-            gone = self._gone.get(part.table, {})
+            of_part = self._gone.get(part.table, {})
+            gone = {key: row for key, row in of_part.items() if row.document_id not in kept}
             if not gone:
                 continue
             planned = self._loader.retire(
@@ -225,10 +286,6 @@ class Retirer:
             records = planned.records
             pending[part.table] = {k: r for k, r in gone.items() if records[k].status == "planned"}
         return pending
-
-    def _refusal(self, part: Target, wanted: int) -> str | None:
-        held = self._loader.held(part) if needs_base(self._limits, wanted) else 0
-        return refusal(self._limits, part.table, wanted=wanted, held=held)
 
     def _document(self, document_id: str, found: Sequence[RecordResult]) -> RetiredDocument:
         statuses = {record.status for record in found}

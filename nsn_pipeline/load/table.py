@@ -75,6 +75,7 @@ class Table:
     references: tuple[Rule, ...]
     fields: tuple[str, ...]  # read on look-up and asked back after a write
     retire: Retirement
+    endings: tuple[tuple[str, tuple[str, ...]], ...]  # values that say a record has ended
     reader_currency: str  # currency columns are read in it; "" where that is not known
     spelled: Callable[[Mapping[str, object]], object]  # the values that are compared, at one go
 
@@ -99,6 +100,7 @@ def prepare(target: Target, *, reader_currency: str = "") -> Table:
         references=tuple(rule for rule in rules if rule.comparison is Comparison.REFERENCE),
         fields=tuple(fields),
         retire=target.retire,
+        endings=target.endings,
         reader_currency=reader_currency,
         spelled=_getter(rule.column for rule in rules if rule.is_kept and not rule.triggers),
     )

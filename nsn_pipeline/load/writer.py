@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -125,11 +126,14 @@ class Loader:
         record_type: str | None = None,
         parent_type: str = "",
         plan_only: bool = False,
+        defer: Callable[[Change], bool] | None = None,
+        known: Mapping[str, Sequence[Row]] | None = None,
     ) -> LoadResult:
         """Make ServiceNow hold the frame's records, or say per record why not.
 
         `record_type` is the name others refer to these records by, `parent_type` what `ref:parent`
-        means. With `plan_only` nothing is written: records that would be are `planned`.
+        means. With `plan_only` nothing is written: records that would be are `planned`. Changes
+        that `defer` picks are left out of it all. `known` are rows just read: they need no look-up.
         Raises when ServiceNow as a whole cannot be written to; then any part may have been written,
         and running again finds it.
         """
@@ -144,12 +148,13 @@ class Loader:
                 _fail(result, key, documents.get(key, ""), (problem,))
         for key, (document_id, problems) in ready.problems.items():
             _fail(result, key, document_id, problems)
+        rows = known or {}
 
         def work(share: Share[Wanted]) -> LoadResult:
             wanted = {record.key: record for record in share.items}
             ledger = Ledger(wanted, notes=ready.notes, max_attempts=self._policy.max_attempts)
-            step = partial(self._plan, table, ledger)
-            return self._run(table, ledger, step, share, plan_only=plan_only)
+            step = partial(self._plan, table, ledger, {k: rows[k] for k in wanted if k in rows})
+            return self._run(table, ledger, step, share, plan_only=plan_only, defer=defer)
 
         for part in worked(shares(ready.records, self._share), work):
             result.add(part)
@@ -225,6 +230,7 @@ class Loader:
         share: Share[Any],
         *,
         plan_only: bool,
+        defer: Callable[[Change], bool] | None = None,
     ) -> LoadResult:
         result = LoadResult(table.name, records=ledger.records)
         first = True
@@ -237,6 +243,8 @@ class Loader:
             if first:
                 first = False
                 result.plan = step
+                if defer is not None:
+                    outbox = _without_deferred(outbox, defer, ledger, result)
                 if any(change.kind == "create" for change in outbox):
                     self._check_key_column(table)
             if plan_only:
@@ -262,8 +270,11 @@ class Loader:
             with self._telling:
                 self._before_send(table, outbox)
 
-    def _plan(self, table: Table, ledger: Ledger) -> Plan:
-        present, hidden = self._look_up(table, table.external_key, list(ledger.open))
+    def _plan(self, table: Table, ledger: Ledger, known: Rows) -> Plan:
+        unknown = [key for key in ledger.open if key not in known]
+        present, hidden = self._look_up(table, table.external_key, unknown)
+        present.update(known)
+        known.clear()  # of the moment before the first write: looked up from now on
         absent = [key for key in ledger.clashed if not present.get(key)]
         sys_ids = [deterministic_sys_id(self._instance, table.name, key) for key in absent]
         by_sys_id, unseen = self._look_up(table, "sys_id", sys_ids)
@@ -335,6 +346,25 @@ class Loader:
         if delay_s is None:
             raise error
         self._sleep(delay_s)
+
+
+def _without_deferred(
+    outbox: Iterable[Change],
+    defer: Callable[[Change], bool],
+    ledger: Ledger,
+    result: LoadResult,
+) -> list[Change]:
+    kept: list[Change] = []
+    for change in outbox:
+        if defer(change):
+            result.deferred[change.key] = change
+        else:
+            kept.append(change)
+    if result.deferred:
+        ledger.defer(result.deferred.values())
+        changes = [one for one in result.plan.changes if one.key not in result.deferred]
+        result.plan = replace(result.plan, changes=changes)
+    return kept
 
 
 def _fail(result: LoadResult, key: str, document_id: str, problems: tuple[Problem, ...]) -> None:

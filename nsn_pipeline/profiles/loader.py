@@ -92,6 +92,7 @@ class _LinesBlock(_Block):
     create: bool = True
     parent_column: ServiceNowName | None = None
     retire: Literal["keep", "delete"] | _RetireBlock = "keep"
+    ended: dict[ServiceNowName, list[str]] = Field(default_factory=dict[str, list[str]])
     columns: list[_ColumnBlock] = Field(min_length=1)
 
 
@@ -241,6 +242,7 @@ def _target(name: str, block: _LinesBlock, faults: list[str]) -> Target:
         parent_column=block.parent_column,
         set_by=block.set_by if isinstance(block, _TargetBlock) else None,
         retire=_retirement(block.retire),
+        ended=tuple((column, tuple(values)) for column, values in block.ended.items()),
     )
 
 
@@ -289,8 +291,8 @@ def _target_faults(target: Target, profile: Profile) -> Iterator[str]:
     for part in target.key_columns:
         if kinds.get(part) not in _TEXTS:
             yield f"{name}: key_from names {part!r}, which is no text column"
-    for fault in _retire_faults(target):
-        yield f"{name}.retire: {fault}"
+    for word, faults in (("retire", _retire_faults(target)), ("ended", _ended_faults(target))):
+        yield from (f"{name}.{word}: {fault}" for fault in faults)
     for column in target.columns:
         for fault in _column_faults(column, kinds, target, profile):
             yield f"{name}.{column.column}: {fault}"
@@ -335,6 +337,19 @@ def _retire_faults(target: Target) -> Iterator[str]:
             yield f"{column!r} is not written, so nothing could take it back: add it to columns"
         elif fault := _value_fault(written.converter, value):
             yield f"{column}: {fault}"
+
+
+def _ended_faults(target: Target) -> Iterator[str]:
+    """Only a value that a sync writes can be one that it must not write too often."""
+    by_name = {column.column: column for column in target.columns}
+    for column, values in target.ended:
+        written = by_name.get(column)
+        if written is None or written.owner != "netsuite":
+            yield f"{column!r} is not kept in step with NetSuite, so no sync ends a record by it"
+            continue
+        for value in values:
+            if fault := _value_fault(written.converter, value):
+                yield f"{column}: {fault}"
 
 
 def _identity_faults(target: Target) -> Iterator[str]:

@@ -113,6 +113,23 @@ class Target:
     parent_column: str | None = None
     set_by: str | None = None
     retire: Retirement = KEEP
+    ended: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def endings(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Columns and values that say of a record that it is void, closed or inactive.
+
+        Unless the profile names others, those that a retired record gets: it looks the same.
+        """
+        return self.ended or tuple((column, (value,)) for column, value in self.retire.values)
+
+    @property
+    def office_column(self) -> str:
+        """The column that says which subsidiary a posting belongs to; "" where none does."""
+        if self.set_by is None:
+            return ""
+        named = (c.column for c in self.columns if c.source in {"subsidiary_name", "subsidiary_id"})
+        return next(named, "")
 
     @property
     def key_columns(self) -> tuple[str, ...]:

@@ -467,3 +467,43 @@ def test_a_refused_deletion_is_told_in_servicenows_words_and_tried_again(
         state = connections.job_state.get("vendor_bill", bill)
     assert state is not None
     assert (state.status, state.reasons) == (Status.FAILED, ("REFUSED_BY_SERVICENOW",))
+
+
+def test_a_run_that_would_void_too_much_holds_back_those_documents_alone(
+    synced: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mapping mistake that voids everything is as dangerous as a mass deletion."""
+    rejected = set(expected(generate("tiny", 1)).rejected_bills)
+    one, other, changed = (bill["id"] for bill in free_bills(synced.home, rejected)[:3])
+    monkeypatch.setitem(os.environ, "NSN_END_MAX_COUNT", "1")
+    store = store_of(synced.home)
+    for bill in (one, other):
+        Edits(store).void(bill)
+    store.update_row("transaction", changed, {"memo": "Corrected"})
+    store.close()
+    before = rows_of(synced.home)
+    outcome = sync_day(synced)
+    assert outcome.success, outcome.errors
+    after = rows_of(synced.home)
+    assert after[INVOICES][changed]["short_description"] == "Corrected"
+    for table in (INVOICES, LINES):
+        held = [key for key in before[table] if key.partition("-")[0] in {one, other}]
+        assert held
+        assert {key: after[table][key] for key in held} == {k: before[table][k] for k in held}
+    assert failing_on(synced, "all_written") == {f"servicenow/{INVOICES}"}
+    figures = outcome.by_day[f"servicenow/{INVOICES}"][DAY.isoformat()]
+    assert (figures["failed"], figures["updated"]) == (2, 1)
+    with synced.connected() as connections:
+        state = connections.job_state.get("vendor_bill", one)
+    assert state is not None
+    assert (state.status, state.reasons) == (Status.FAILED, ("RETIREMENT_HELD",))
+    # A person has looked at it:
+    allowed = sync_day(synced, **{ALLOW_TAG: "2"})
+    assert allowed.success, allowed.errors
+    final = rows_of(synced.home)
+    assert {final[INVOICES][bill]["state"] for bill in (one, other)} == {"canceled"}
+    assert failing_on(synced, "all_written") == {f"servicenow/{INVOICES}"}  # of the first run
+    synced.writes.clear()
+    again = sync_day(synced)  # without leave: what has ended already is not counted
+    assert again.success, again.errors
+    assert synced.writes == []

@@ -12,7 +12,7 @@ from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.retire import Retirer
 from nsn_pipeline.profiles.model import Retirement, Target
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
-from nsn_pipeline_tests.unit.load.make import column, frame, loader
+from nsn_pipeline_tests.unit.load.make import brake, column, frame, loader
 
 LINES = Target(
     record_type="order_line",
@@ -129,7 +129,7 @@ class World:
                 writer, TARGET, frame(TARGET, headers), frame(LINES, self.lines), resolver=resolver
             )
             assert {row.status for row in result.documents} <= {"loaded"}
-            retirer = Retirer(writer, TARGET, limits)
+            retirer = Retirer(writer, TARGET, brake(limits))
             retirer.removed(LINES, result.gone)
             retirer.deleted(sorted(self.deleted))
             retired = retirer.run()

@@ -21,8 +21,9 @@ from nsn_pipeline.load.documents import DocumentResult, DocumentRow
 from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.plan_document import WRITING
 from nsn_pipeline.load.resolver import Resolver
-from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite, servicenow
+from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
+from nsn_pipeline.orchestration.assets.loading import Day, Loading, days_of_documents
 from nsn_pipeline.orchestration.assets.retiring import Retiring, allowed
 from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.plan_report import SAMPLE_ROWS, ChangeReport, change_table
@@ -136,13 +137,12 @@ def _plan(
     moved = Moved(connections, names)
     if not names.unpartitioned:
         retiring = Retiring(connections, target, names, allowed=run.allowed, plan_only=True)
-    for group, result in servicenow.loaded_groups(
-        connections, target, names, partitions, resolver=run.resolver, moved=moved, plan_only=True
-    ):
+    loading = Loading(connections, target, names, run.resolver, moved, run.allowed, plan_only=True)
+    for group, result in loading.groups(partitions):
         _take_in_group(planned, group, result, rows)
         if retiring is not None:
             headers = pd.concat([headers for _, headers, _ in group])
-            retiring.waiting(result, servicenow.days_of_documents(headers))
+            retiring.waiting(result, days_of_documents(headers))
         _note_failures(planned, names.record_type, result.documents)
     if retiring is not None:
         gone = retiring.carry_out(run.days)
@@ -156,7 +156,7 @@ def _plan(
 
 def _take_in_group(
     planned: _Planned,
-    group: Sequence[servicenow.Day],
+    group: Sequence[Day],
     result: DocumentResult,
     rows: dict[str | None, list[dict[str, str]]],
 ) -> None:

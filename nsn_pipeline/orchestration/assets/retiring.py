@@ -14,7 +14,7 @@ from nsn_pipeline.conform.outcome import SKIPPED
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.extract.deletions import still_present, still_unposted
 from nsn_pipeline.frames import records_of
-from nsn_pipeline.load.brake import Limits
+from nsn_pipeline.load.brake import Brake, Limits
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow
 from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.retire import Held, RetiredDocument, Retirer
@@ -77,10 +77,11 @@ class Retiring:
     ) -> None:
         project = connections.settings.project
         limits = Limits(project.retire_max_share, project.retire_max_count, allowed)
+        brake = Brake(limits, connections.retired_today)
         self._connections = connections
         self._target = target
         self._names = names
-        self._retirer = Retirer(connections.loader, target, limits, plan_only=plan_only)
+        self._retirer = Retirer(connections.loader, target, brake, plan_only=plan_only)
         self._waiting: dict[str, DocumentRow] = {}
         self._day_of: dict[str, str] = {}
         self._emptied: set[str] = set()  # transactions that are there, with nothing to write

@@ -1,9 +1,11 @@
 """Small targets and frames for load tests."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from nsn_pipeline.load.brake import Brake, Limits
 from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.pacing import FixedPacer, Pacer
 from nsn_pipeline.load.plan import Change
@@ -123,6 +125,23 @@ def loader(
         sleep=(slept if slept is not None else []).append,
         jitter=lambda: 0.0,
     )
+
+
+class FreshDay:
+    """A day on which nothing was retired before."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[tuple[str, str]] = Counter()
+
+    def count(self, deed: str, table: str) -> int:
+        return self.counted[deed, table]
+
+    def add(self, deed: str, table: str, records: int) -> None:
+        self.counted[deed, table] += records
+
+
+def brake(limits: Limits, today: FreshDay | None = None) -> Brake:
+    return Brake(limits, today or FreshDay())
 
 
 def resolver(fake: FakeServiceNow) -> Resolver:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nsn_pipeline.load.brake import Limits, needs_base, refusal
+from nsn_pipeline.load.brake import FEW_ENDED, Limits, needs_base, refusal
+from nsn_pipeline_tests.unit.load.make import FreshDay, brake
 
 LIMITS = Limits(max_share=0.10, max_count=500)
 
@@ -54,3 +55,64 @@ def test_the_table_is_counted_only_when_its_size_decides(
     limits: Limits, wanted: int, needed: bool
 ) -> None:
     assert needs_base(limits, wanted) is needed
+
+
+# -- what NetSuite ended and keeps -----------------------------------------------------------------
+
+ENDS = Limits(0.25, 1_000, few=FEW_ENDED, deed="end")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held", "passes"),
+    [
+        (25, 30, True),  # a handful closed in a young instance
+        (60, 300, True),  # the orders of a first month, closed at its end
+        (80, 300, False),
+        (900, 40_000, True),  # a large company's month-end
+        (1_001, 1_000_000, False),
+    ],
+)
+def test_a_month_end_passes_and_a_mapping_mistake_does_not(
+    wanted: int, held: int, passes: bool
+) -> None:
+    assert (refusal(ENDS, "proc_po", wanted=wanted, held=held) is None) is passes
+
+
+def test_a_refused_end_names_its_own_settings() -> None:
+    told = refusal(ENDS, "proc_po", wanted=80, held=300)
+    assert told is not None
+    assert "would end 80 records of proc_po (80 of 300 are more than NSN_END_MAX_SHARE" in told
+    assert "--allow-retire 80" in told
+
+
+# -- over a day ------------------------------------------------------------------------------------
+
+
+def test_what_went_earlier_in_the_day_counts_and_the_table_is_asked_for_its_size() -> None:
+    today, asked = FreshDay(), []
+    judge = brake(LIMITS, today)
+
+    def held() -> int:
+        asked.append(1)
+        return 60
+
+    assert judge.refusal("proc_po", 4, held) is None
+    judge.passed("proc_po", 4)
+    assert asked == []
+    why = judge.refusal("proc_po", 3, held)
+    assert why is not None
+    assert "3 records of proc_po after 4 earlier today (7 of 60" in why
+    assert asked == [1]
+    assert judge.refusal("sn_apo_invoice", 3, held) is None  # another table
+
+
+def test_limits_of_the_two_deeds_are_counted_apart() -> None:
+    today = FreshDay()
+    brake(LIMITS, today).passed("proc_po", 5)
+    assert brake(ENDS, today).refusal("proc_po", 25, lambda: 30) is None
+
+
+def test_what_a_person_allowed_leaves_the_days_count_alone() -> None:
+    today = FreshDay()
+    brake(Limits(allowed=50), today).passed("proc_po", 40)
+    assert today.counted.total() == 0

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -5,8 +6,9 @@ import pytest
 
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import ThrottledError
-from nsn_pipeline.load.documents import DocumentResult, load_documents
+from nsn_pipeline.load.documents import DocumentResult, left_live, load_documents
 from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.profiles.model import Retirement
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
 from nsn_pipeline_tests.unit.load.make import (
     BILL,
@@ -214,3 +216,79 @@ def test_look_up_of_references_gives_up_its_lane_on_a_429_and_comes_back(
         result = load_documents(writer, BILL, bills(b9=bill()), lines("9-1"), resolver=known)
     assert statuses(result) == {"9": "loaded"}
     assert slept == [7]
+
+
+# -- documents that NetSuite ended -----------------------------------------------------------------
+
+VOIDABLE = replace(BILL, ended=(("currency", ("XXX",)),))
+
+
+def ended_run(fake: FakeServiceNow, *, may_end: bool, plan_only: bool = False) -> DocumentResult:
+    """Bill 9 is void by now, bill 10 has another supplier's line; bill 11 is new and void."""
+    headers = bills(b9=bill(currency="XXX"), b10=bill(), b11=bill(currency="XXX"))
+    rows = lines("9-1", "10-1", "11-1", quantity="2")
+    with loader(fake) as writer:
+        return load_documents(
+            writer, VOIDABLE, headers, rows, resolver=resolver(fake), may_end=may_end,
+            plan_only=plan_only,
+        )  # fmt: skip
+
+
+def test_document_that_may_not_end_yet_is_left_out_with_its_lines_and_no_other_is(
+    fake: FakeServiceNow,
+) -> None:
+    run(fake, bills(b9=bill(), b10=bill()), lines("9-1", "10-1"))
+    fake.writes.clear()
+    result = ended_run(fake, may_end=False)
+    assert statuses(result) == {"10": "loaded", "11": "loaded"}
+    (row,) = result.ending
+    assert (row.document_id, row.sys_id) == ("9", fake.by_key(INVOICE)["9"][0]["sys_id"])
+    assert {key for table in result.tables for key in table.records} == {
+        "10", "10-1", "11", "11-1",
+    }  # fmt: skip
+    assert fake.by_key(INVOICE)["9"][0]["currency"] == "USD"
+    assert fake.by_key(LINE)["9-1"][0]["quantity"] == "1"
+    assert "9" not in {change.key for table in result.tables for change in table.plan.changes}
+    assert statuses(ended_run(fake, may_end=True))["9"] == "loaded"
+    assert fake.by_key(INVOICE)["9"][0]["currency"] == "XXX"
+
+
+def test_plan_leaves_out_what_may_not_end_yet_as_well(fake: FakeServiceNow) -> None:
+    run(fake, bills(b9=bill(), b10=bill()), lines("9-1", "10-1"))
+    fake.writes.clear()
+    result = ended_run(fake, may_end=False, plan_only=True)
+    assert [row.document_id for row in result.ending] == ["9"]
+    assert statuses(result)["10"] == "planned"
+    assert fake.writes == []
+
+
+def test_documents_left_live_fail_with_the_reason(fake: FakeServiceNow) -> None:
+    run(fake, bills(b9=bill()), lines("9-1"))
+    ending = ended_run(fake, may_end=False).ending
+    result = left_live(VOIDABLE, ending, "too many. Run with --allow-retire 1")
+    (row,) = result.documents
+    assert (row.status, row.problems[0].reason) == ("failed", Reason.RETIREMENT_HELD)
+    assert "--allow-retire 1" in row.problems[0].remedy
+    assert result.counts()[INVOICE]["failed"] == 1
+
+
+# -- look-ups --------------------------------------------------------------------------------------
+
+
+def test_lines_found_below_their_header_are_not_looked_up_again(fake: FakeServiceNow) -> None:
+    target = replace(BILL, lines=replace(BILL_LINE, retire=Retirement("delete")))
+    rows = lines("9-1", "9-2")
+
+    def load_again() -> list[tuple[str, tuple[str, ...]]]:
+        fake.lookups.clear()
+        with loader(fake) as writer:
+            known = resolver(fake)
+            load_documents(writer, target, bills(b9=bill()), rows, resolver=known)
+        return [(key, values) for table, key, values in fake.lookups if table == LINE]
+
+    load_again()
+    header = fake.by_key(INVOICE)["9"][0]["sys_id"]
+    assert load_again() == [("invoice", (header,))]
+    fake.by_key(LINE)["9-2"][0]["invoice"] = "0" * 32  # moved away by a person: found by its key
+    assert load_again()[:2] == [("invoice", (header,)), ("u_netsuite_id", ("9-2",))]
+    assert [len(found) for found in fake.by_key(LINE).values()] == [1, 1]

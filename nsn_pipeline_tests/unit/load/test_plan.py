@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from nsn_pipeline.conform.reasons import Reason
-from nsn_pipeline.load.plan import Wanted, plan
+from nsn_pipeline.load.plan import Wanted, ends, plan
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import prepare
-from nsn_pipeline.profiles.model import Target
+from nsn_pipeline.profiles.model import Retirement, Target
 from nsn_pipeline_tests.unit.load.make import BILL, VENDOR, bill
 
 ACME = {"name": "Acme", "phone": "", "u_active": "true", "notes": "first"}
@@ -126,3 +128,47 @@ def test_absent_record_is_skipped_where_the_profile_forbids_creation() -> None:
     target = Target("gl_account", "itfm_gl_accounts", "account_number", "{code}", create=False)
     (change,) = run(target, Wanted("4000", "1", {})).changes
     assert change.kind == "skipped"
+
+
+# -- records that NetSuite ends --------------------------------------------------------------------
+
+ENDING = replace(VENDOR, retire=Retirement("set", (("u_active", "false"),)))
+
+
+@pytest.mark.parametrize(
+    ("target", "before", "after", "expected"),
+    [
+        (ENDING, "true", "false", True),
+        (ENDING, "1", "0", True),
+        (ENDING, "false", "true", False),
+        (VENDOR, "true", "false", False),
+        (replace(VENDOR, ended=(("u_active", ("false",)),)), "true", "false", True),
+    ],
+    ids=["inactive", "spelled otherwise", "back again", "profile is silent", "profile says so"],
+)
+def test_update_that_ends_a_live_record_is_known(
+    target: Target, before: str, after: str, expected: bool
+) -> None:
+    wanted = Wanted("451", "451", {**ACME, "u_active": after})
+    present = {"451": [{**ROW, "u_active": before}]}
+    (change,) = run(target, wanted, present=present).changes
+    assert (change.kind, ends(prepare(target), change)) == ("update", expected)
+
+
+def test_new_record_that_has_ended_already_and_one_that_only_changes_its_name_end_nothing() -> None:
+    table = prepare(ENDING)
+    over = Wanted("451", "451", {**ACME, "u_active": "false"})
+    (created,) = run(ENDING, over).changes
+    renamed = {"451": [{**ROW, "u_active": "false", "name": "Acme Inc"}]}
+    (updated,) = run(ENDING, over, present=renamed).changes
+    assert [(c.kind, ends(table, c)) for c in (created, updated)] == [
+        ("create", False),
+        ("update", False),
+    ]
+
+
+def test_one_ended_state_for_another_ends_nothing() -> None:
+    target = replace(VENDOR, ended=(("name", ("void", "closed")),))
+    present = {"451": [{**ROW, "name": "closed"}]}
+    (change,) = run(target, Wanted("451", "451", {**ACME, "name": "void"}), present=present).changes
+    assert not ends(prepare(target), change)

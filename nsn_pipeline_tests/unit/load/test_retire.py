@@ -17,7 +17,9 @@ from nsn_pipeline_tests.unit.load.make import (
     BILL,
     BILL_LINE,
     VENDOR,
+    FreshDay,
     bill,
+    brake,
     column,
     frame,
     line,
@@ -37,7 +39,11 @@ POSTING = Target(
     key_from="{document_id}-{line_id}-{book_id}",
     set_by="u_netsuite_transaction",
     retire=Retirement("delete"),
-    columns=(column("u_netsuite_transaction", source="document_id"), column("u_amount")),
+    columns=(
+        column("u_netsuite_transaction", source="document_id"),
+        column("u_amount"),
+        column("u_subsidiary", source="subsidiary_name"),
+    ),
 )
 NO_LIMIT = Limits(1.0, 10_000)
 
@@ -61,12 +67,13 @@ def sync(
     deleted: tuple[str, ...] = (),
     limits: Limits = NO_LIMIT,
     plan_only: bool = False,
+    today: FreshDay | None = None,
 ) -> tuple[DocumentResult, Retired]:
     documents = dict.fromkeys(key.partition("-")[0] for key in keys)
     headers = frame(target, {document: bill() for document in documents})
     lines = frame(LINES, {key: line(key.partition("-")[0]) for key in keys})
     with loader(fake) as writer:
-        retirer = Retirer(writer, target, limits, plan_only=plan_only)
+        retirer = Retirer(writer, target, brake(limits, today), plan_only=plan_only)
         result = load_documents(
             writer, target, headers, lines, resolver=_resolver(fake), plan_only=plan_only
         )
@@ -81,11 +88,23 @@ def _resolver(fake: FakeServiceNow) -> Resolver:
 
 
 def post(
-    fake: FakeServiceNow, keys: list[str], *, silent: tuple[str, ...] = ()
+    fake: FakeServiceNow,
+    keys: list[str],
+    *,
+    silent: tuple[str, ...] = (),
+    offices: dict[str, str] | None = None,
+    limits: Limits = NO_LIMIT,
 ) -> tuple[DocumentResult, Retired]:
-    rows = {k: {"u_netsuite_transaction": k.partition("-")[0], "u_amount": "1"} for k in keys}
+    rows = {
+        k: {
+            "u_netsuite_transaction": k.partition("-")[0],
+            "u_amount": "1",
+            "u_subsidiary": (offices or {}).get(k, ""),
+        }
+        for k in keys
+    }
     with loader(fake) as writer:
-        retirer = Retirer(writer, POSTING, NO_LIMIT)
+        retirer = Retirer(writer, POSTING, brake(limits))
         result = load_documents(writer, POSTING, frame(POSTING, rows), resolver=_resolver(fake))
         retirer.removed(POSTING, result.gone)
         retirer.without_postings(silent)
@@ -423,3 +442,71 @@ def test_postings_our_role_does_not_see_fail_their_transaction_alone(fake: FakeS
     assert keys_of(fake, POSTING_TABLE) == {"9-0-1", "9-1-1"}
     assert retired.documents["9"].problems[0].reason is Reason.HIDDEN_IN_SERVICENOW
     assert retired.documents["10"].status == "retired"
+
+
+# -- over a day, and by halves ---------------------------------------------------------------------
+
+
+def test_a_few_rows_a_run_are_counted_over_the_day(fake: FakeServiceNow) -> None:
+    keys = many(fake)  # 24 lines
+    today, limits = FreshDay(), Limits(0.10, 500)
+    for run, removed in enumerate((["20-1", "21-1"], ["22-1", "23-1"], ["24-1", "25-1"]), start=1):
+        keys = [key for key in keys if key not in removed]
+        _, retired = sync(fake, keys, limits=limits, today=today)
+        assert bool(retired.held) is (run == 3)
+    (held,) = retired.held
+    assert "2 records of sn_apo_invoice_line after 4 earlier today" in held.why
+    assert {"24-1", "25-1"} <= keys_of(fake, LINE)
+    tomorrow = FreshDay()
+    sync(fake, keys, limits=limits, today=tomorrow)
+    assert not {"24-1", "25-1"} & keys_of(fake, LINE)
+
+
+def test_what_a_person_allowed_is_not_held_against_the_day(fake: FakeServiceNow) -> None:
+    keys, today = many(fake), FreshDay()
+    left = [key for key in keys if key.endswith("-1")]
+    sync(fake, left, limits=Limits(0.10, 500, allowed=10), today=today)
+    _, retired = sync(fake, left[1:], deleted=("20",), limits=Limits(0.10, 500), today=today)
+    assert retired.held == []
+
+
+def test_a_plan_does_not_count_as_done(fake: FakeServiceNow) -> None:
+    today = FreshDay()
+    sync(fake, ["9-1", "10-1"], plan_only=True, today=today)
+    assert today.counted.total() == 0
+
+
+OFFICES = {"9-0-1": "US", "9-1-1": "US", "9-2-1": "UK", "9-3-1": "UK", "10-0-1": "US"}
+
+
+def test_a_journal_that_would_lose_one_subsidiary_whole_waits_for_a_person(
+    fake: FakeServiceNow,
+) -> None:
+    """The other half balances, so nothing else tells a lost view from an edit."""
+    post(fake, list(OFFICES), offices=OFFICES)
+    seen = {key: office for key, office in OFFICES.items() if office == "US"}
+    for _ in range(3):  # no number of runs wears it down
+        _, retired = post(fake, list(seen), offices=seen)
+        assert keys_of(fake, POSTING_TABLE) == set(OFFICES)
+    document = retired.documents["9"]
+    assert (document.status, document.problems[0].reason) == ("held", Reason.RETIREMENT_HELD)
+    assert "all that 9 has of UK" in document.problems[0].remedy
+    assert "--allow-retire 2" in document.problems[0].remedy
+    _, retired = post(fake, list(seen), offices=seen, limits=Limits(1.0, 10_000, allowed=2))
+    assert keys_of(fake, POSTING_TABLE) == set(seen)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        {"9-0-1": "US", "9-1-1": "US", "9-2-1": "UK", "10-0-1": "US"},
+        {"9-0-1": "US", "9-1-1": "US", "9-4-1": "UK", "9-5-1": "UK", "10-0-1": "US"},
+    ],
+    ids=["a line less", "entered again"],
+)
+def test_a_subsidiary_that_still_posts_in_the_journal_is_no_lost_view(
+    fake: FakeServiceNow, now: dict[str, str]
+) -> None:
+    post(fake, list(OFFICES), offices=OFFICES)
+    post(fake, list(now), offices=now)
+    assert keys_of(fake, POSTING_TABLE) == set(now)

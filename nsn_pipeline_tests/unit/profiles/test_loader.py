@@ -162,6 +162,12 @@ FAULTS = {
     "retiring by a reference": (
         "retire: {set: {status: canceled}}", "retire: {set: {vendor: '1'}}",
         "only text, choice and flag columns"),
+    "ended by a column that is not written": (
+        "retire: {set: {status: canceled}}", "ended: {u_active: ['false']}",
+        "ended: 'u_active' is not kept in step"),
+    "ended by an unknown choice": (
+        "retire: {set: {status: canceled}}", "ended: {status: [canceled, closed]}",
+        "ended: status: 'closed' is none of"),
     "retiring in an unknown way": (
         "retire: {set: {status: canceled}}", "retire: archive", "retire"),
     "retiring by a key that is not the record's id": (

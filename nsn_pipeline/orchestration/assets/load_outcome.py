@@ -1,0 +1,160 @@
+"""What became of a load step's documents: counted per table and day, recorded, and checked."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from nsn_pipeline.connections import Connections
+from nsn_pipeline.load.documents import DocumentResult, DocumentRow
+from nsn_pipeline.orchestration.assets.loading import Day
+from nsn_pipeline.orchestration.assets.retiring import RetiringResult
+from nsn_pipeline.orchestration.moved import Moved
+from nsn_pipeline.orchestration.plan_report import ChangeReport
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures
+from nsn_pipeline.profiles.model import Target
+from nsn_pipeline.state.job_state import DocumentState, Status
+
+WRITTEN_CHECK = "all_written"
+LINKS_CHECK = "links_complete"
+
+# A row that vanished from ServiceNow between the gate and the load is left for the next run.
+_STATUS = {
+    "loaded": Status.LOADED,
+    "retired": Status.RETIRED,
+    "failed": Status.FAILED,
+    "skipped": Status.PENDING,
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts per table and day, and for the run as a whole."""
+
+    totals: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    by_day: dict[str | None, dict[str, Counter[str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
+    )
+    reports: dict[str | None, dict[str, ChangeReport]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(ChangeReport))
+    )
+    failures: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
+    unlinked: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
+    calls: int = 0
+    retiring: RetiringResult = field(default_factory=RetiringResult)
+
+
+def count(tally: Tally, result: DocumentResult, group: Sequence[Day]) -> None:
+    rows = {row.document_id: row for row in result.documents}
+    for table_result, of_lines in zip(result.tables, (False, True), strict=False):
+        counts = {k: v for k, v in table_result.counts().items() if v}
+        tally.totals[table_result.table].update(counts)
+        tally.calls += table_result.calls
+        for day, headers, lines in group:
+            frame = lines if of_lines else headers
+            assert frame is not None  # noqa: S101 - a second table is there only with lines
+            records = table_result.records
+            tally.reports[day][table_result.table].add(table_result, frame["_key"])
+            tally.by_day[day][table_result.table].update(
+                records[key].status for key in frame["_key"] if key in records
+            )
+    for day, headers, _ in group:
+        failed = {d for d in headers["_document_id"] if rows[d].status == "failed"}
+        tally.failures[day].extend(rows[document_id] for document_id in sorted(failed))
+        noted = {d for d in headers["_document_id"] if rows[d].notes}
+        tally.unlinked[day].extend(rows[document_id] for document_id in sorted(noted))
+
+
+def record_documents(
+    connections: Connections,
+    record_type: str,
+    documents: Iterable[DocumentRow],
+    day_of: Mapping[str, str | None],
+    moved: Moved,
+) -> None:
+    now = datetime.now(UTC)
+    connections.job_state.record(
+        DocumentState(
+            record_type=record_type,
+            document_id=row.document_id,
+            status=_STATUS[row.status],
+            partition=day_of[row.document_id] or "",
+            run_id=connections.run_id,
+            updated_at=now,
+            reasons=tuple(sorted({str(problem.reason) for problem in row.problems})),
+            references=_references(row),
+            content_hash=row.content_hash,
+            sys_id=row.sys_id,
+            as_of=None
+            if row.status == "retired"
+            else moved.as_of(row.document_id, day_of[row.document_id]),
+        )
+        for row in documents
+    )
+
+
+def _references(row: DocumentRow) -> tuple[str, ...]:
+    """A document that was loaded without a link waits for it, too: replay finds it by that."""
+    if not row.problems and not row.waits_for:
+        return ()
+    return tuple(sorted({*row.waits_for, *(p.reference for p in row.problems if p.reference)}))
+
+
+def written_check(tally: Tally, target: Target, day: str | None) -> CheckFigures:
+    failed = tally.failures.get(day, [])
+    counts = tally.by_day[day][target.table]
+    documents = _table(
+        {
+            "document_id": row.document_id,
+            "reason": "; ".join(sorted({str(p.reason) for p in row.problems})),
+            "remedy": " ".join(p.remedy for p in row.problems),
+        }
+        for row in failed[:TABLE_ROWS]
+    )
+    return CheckFigures(
+        WRITTEN_CHECK,
+        passed=not failed,
+        description=f"{len(failed)} of {counts.total()} documents could not be written whole",
+        metadata={
+            "failed": len(failed),
+            **counts,
+            "documents": documents,
+        },
+    )
+
+
+def links_check(tally: Tally, day: str | None) -> CheckFigures:
+    unlinked = tally.unlinked.get(day, [])
+    documents = _table(
+        {"document_id": row.document_id, "reason": "", "remedy": " ".join(row.notes)}
+        for row in unlinked[:TABLE_ROWS]
+    )
+    return CheckFigures(
+        LINKS_CHECK,
+        passed=not unlinked,
+        description=f"{len(unlinked)} documents have a link that could not be set yet",
+        metadata={"unlinked": len(unlinked), "documents": documents},
+    )
+
+
+def _table(rows: Iterable[dict[str, str]]) -> dg.TableMetadataValue:
+    schema = dg.TableSchema([dg.TableColumn(n) for n in ("document_id", "reason", "remedy")])
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
+
+
+def figures_of(tally: Tally, asset_key: dg.AssetKey, day: str | None) -> dict[str, int]:
+    table = asset_key.path[-1]
+    gone = {} if day is None else tally.retiring.figures(table, day)
+    return _counts(tally.by_day[day].get(table, Counter())) | gone
+
+
+def totals_of(tally: Tally, asset_key: dg.AssetKey) -> dict[str, int]:
+    table = asset_key.path[-1]
+    return _counts(tally.totals.get(table, Counter())) | tally.retiring.figures(table)
+
+
+def _counts(counts: Counter[str]) -> dict[str, int]:
+    names = ("created", "updated", "unchanged", "failed", "skipped")
+    return {"dagster/row_count": counts.total(), **{name: counts[name] for name in names}}

@@ -1,0 +1,49 @@
+"""How many records of a table runs have retired today, so that many small runs are not a large one.
+
+Counted per UTC day in Redis, apart from job state. Lost with Redis, a day's count begins anew: each
+run's own limits hold without it.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import redis
+
+from nsn_pipeline.load.brake import Deed
+from nsn_pipeline.state.connection import translated
+
+KEPT_S = 2 * 24 * 3600
+
+
+class RetiredToday:
+    """Counters of one account, instance and profile: `<prefix>today:<day>:<deed>:<table>`."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        prefix: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._now = now
+
+    def count(self, deed: Deed, table: str) -> int:
+        """What was retired (or ended) of this table since midnight, UTC."""
+        with translated("count the day's retirements"):
+            text = cast("Any", self._client.get(self._key(deed, table)))
+        return int(text or 0)
+
+    def add(self, deed: Deed, table: str, records: int) -> None:
+        """Count these as well."""
+        key = self._key(deed, table)
+        with translated("count the day's retirements"):
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.incrby(key, records)
+            pipeline.expire(key, KEPT_S)
+            pipeline.execute()
+
+    def _key(self, deed: Deed, table: str) -> str:
+        return f"{self._prefix}today:{self._now().astimezone(UTC).date()}:{deed}:{table}"
