@@ -139,7 +139,13 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; amounts as decimal text."""
-        return _plain(asdict(self) | {"written": self.written, "rejected": self.rejected})
+        told = asdict(self) | {"written": self.written, "rejected": self.rejected}
+        # `asdict` makes a Counter of its items, and not of its counts.
+        told["missing"] = [
+            {"reference": m.reference, "remedy": m.remedy, "documents": dict(m.documents)}
+            for m in self.missing
+        ]
+        return _plain(told)
 
 
 def summarize(

@@ -1,7 +1,8 @@
 """The walk of a user through the running product, headless: webserver, daemon, sensor, run, check.
 
 Three days fail a check; codes are added in ServiceNow for two, the third gets a line in the mapping
-file; the sensor's own ticks bring the runs, and each day's check turns green.
+file; the sensor's own ticks bring the runs, and each day's check turns green. A fourth day is cured
+by a mapping line and a backfill of its partition. The trail tells the life of a bill among them.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from nsn_pipeline_tests.support.project import environment, project_copy
 
 # Days on which one bill each is refused, for one code each.
 MAPPED_DAY, ACCOUNT_DAY, CENTER_DAY = "2026-03-03", "2026-03-07", "2026-03-08"
+LAST_CODE = "CC-520"  # a cost center that nobody adds
 DEADLINE_S = 300  # on a busy machine; a replay takes about twenty
 CHECKED = "conformed/invoices"
 MAPPING = "netsuite_id,netsuite_code,subsidiary_id,servicenow_code,valid_from,valid_to,owner,note\n"
@@ -36,10 +38,18 @@ START = """
 mutation($selector: SensorSelector!) { startSensor(sensorSelector: $selector) {
   __typename ... on Sensor { sensorState { status } } ... on PythonError { message } } }
 """
+STOP = """
+mutation($id: String) { stopSensor(id: $id) { __typename ... on PythonError { message } } }
+"""
+BACKFILL = """
+mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }
+"""
 EXECUTIONS = """
 query($key: AssetKeyInput!, $check: String!, $partition: String) {
   assetCheckExecutions(assetKey: $key, checkName: $check, partition: $partition, limit: 10) {
-    status partition runId evaluation { success } } }
+    status partition runId evaluation { success metadataEntries {
+      label ... on TableMetadataEntry { table { records } } } } } }
 """
 RUNS = """
 query($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 50) {
@@ -47,14 +57,11 @@ query($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 50) {
 """
 TICKS = """
 query($selector: SensorSelector!) { sensorOrError(sensorSelector: $selector) {
-  ... on Sensor { sensorState { status ticks(limit: 50) {
-    status skipReason runIds error { message } } } } } }
+  ... on Sensor { sensorState { id status ticks(limit: 50) {
+    status skipReason runIds error { message } logEvents { events { message } } } } } } }
 """
-SELECTOR = {
-    "repositoryLocationName": "nsn_pipeline",
-    "repositoryName": "__repository__",
-    "sensorName": REPLAY_SENSOR,
-}
+REPOSITORY = {"repositoryLocationName": "nsn_pipeline", "repositoryName": "__repository__"}
+SELECTOR = {**REPOSITORY, "sensorName": REPLAY_SENSOR}
 
 
 @dataclass(frozen=True)
@@ -73,19 +80,33 @@ class Product:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
-    def check(self, day: str) -> list[dict[str, Any]]:
+    def check(self, day: str, name: str = "") -> list[dict[str, Any]]:
         """Executions of the check that fails on the day, the newest first."""
-        name = "cost_centers_exist" if day == CENTER_DAY else "gl_accounts_exist"
+        name = name or ("cost_centers_exist" if day == CENTER_DAY else "gl_accounts_exist")
         key = {"path": CHECKED.split("/")}
         return self.ask(EXECUTIONS, key=key, check=name, partition=day)["assetCheckExecutions"]
 
-    def replays(self) -> list[dict[str, Any]]:
-        tags = [{"key": REPLAY_TAG, "value": REPLAY_LANE}]
+    def replays(self, tag: str = REPLAY_TAG, value: str = REPLAY_LANE) -> list[dict[str, Any]]:
+        tags = [{"key": tag, "value": value}]
         found = self.ask(RUNS, filter={"pipelineName": DAILY_SYNC, "tags": tags})
         return found["runsOrError"]["results"]
 
-    def ticks(self) -> list[dict[str, Any]]:
-        return self.ask(TICKS, selector=SELECTOR)["sensorOrError"]["sensorState"]["ticks"]
+    def sensor(self) -> dict[str, Any]:
+        return self.ask(TICKS, selector=SELECTOR)["sensorOrError"]["sensorState"]
+
+    def backfill(self, day: str) -> dict[str, Any]:
+        """As the button does it; its run, once that has ended."""
+        selector = {"partitionSetName": f"{DAILY_SYNC}_partition_set",
+                    "repositorySelector": REPOSITORY}  # fmt: skip
+        asked = {"selector": selector, "partitionNames": [day]}
+        launched = self.ask(BACKFILL, params=asked)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        for _ in polls(DEADLINE_S):
+            runs = self.replays("dagster/backfill", launched["backfillId"])
+            if runs and runs[0]["status"] in {"SUCCESS", "FAILURE"}:
+                (run,) = runs
+                return run
+        pytest.fail(f"the backfill of {day} came to no end in {DEADLINE_S} s")
 
     def nsn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return nsn(self.checkout, *arguments, timeout_s=DEADLINE_S)
@@ -95,7 +116,7 @@ class Product:
             done = [run for run in self.replays() if run["status"] in {"SUCCESS", "FAILURE"}]
             if len(done) >= count:
                 return
-        pytest.fail(f"{self.replays()} after {DEADLINE_S} s; ticks: {self.ticks()}")
+        pytest.fail(f"{self.replays()} after {DEADLINE_S} s; {self.sensor()}")
 
 
 @pytest.fixture
@@ -135,6 +156,7 @@ def test_days_that_failed_turn_green_once_their_accounts_are_there(product: Prod
     for day in (MAPPED_DAY, ACCOUNT_DAY, CENTER_DAY):
         (execution,) = product.check(day)
         assert (execution["status"], execution["partition"]) == ("FAILED", day)
+    (bill,) = refused_bills(product.check(ACCOUNT_DAY)[0])
 
     for command in ("add-gl-account", added), ("add-cost-center", center):
         done = product.nsn("sandbox", *command, "As NetSuite names it")
@@ -151,12 +173,55 @@ def test_days_that_failed_turn_green_once_their_accounts_are_there(product: Prod
     product.wait_for_replays(2)
     assert_green(product, MAPPED_DAY, f"GL account {mapped} is now mapped in mappings")
 
-    left = json.loads(product.nsn("replay", "--all", "--dry-run", "--json").stdout)
-    waiting = {one["what"] for one in left["waiting"]}
-    assert "cost_center:CC-520" in waiting  # nobody cured that
-    assert not {f"gl_account:{mapped}", f"gl_account:{added}", f"cost_center:{center}"} & waiting
-    assert not [tick for tick in product.ticks() if tick["error"]]
+    sensor = product.sensor()
+    assert not [tick for tick in sensor["ticks"] if tick["error"]]
     assert len(product.replays()) == 2  # nothing is asked for again
+    asking = next(tick for tick in sensor["ticks"] if first in tick["runIds"])
+    assert f"GL account {added} is now in ServiceNow: " in said(asking)
+    assert " of 1 day requested" in said(asking)
+
+    product.ask(STOP, id=sensor["id"])
+    left = json.loads(product.nsn("replay", "--code", LAST_CODE, "--dry-run", "--json").stdout)
+    day = left["days"][0]
+    assert product.check(day, "cost_centers_exist")[0]["status"] == "FAILED"
+    mapping = product.checkout / "mappings" / "cost_centers.csv"
+    mapping.write_text(f"{MAPPING},{LAST_CODE},,{center},,,finance,\n", encoding="utf-8")
+    run = product.backfill(day)
+    newest = product.check(day, "cost_centers_exist")[0]
+    assert (run["status"], newest["runId"]) == ("SUCCESS", run["runId"])
+    assert (newest["status"], newest["partition"]) == ("SUCCEEDED", day)
+
+    assert_told_in_order(
+        product.nsn("audit", "vendor_bill", bill).stdout,
+        f"vendor_bill {bill}",
+        "first seen",
+        "MISSING_GL_ACCOUNT",
+        f"Add account {added}",
+        "rejected",
+        f"run {first}",
+        "cured MISSING_GL_ACCOUNT",
+        f"gl_account:{added}: ServiceNow has {added} usable now",
+        f"created sn_apo_invoice {bill}",
+        "proven in ServiceNow",
+    )
+
+
+def refused_bills(execution: dict[str, Any]) -> list[str]:
+    """What the check's table names, as a reader of the UI sees it."""
+    (table,) = [e for e in execution["evaluation"]["metadataEntries"] if e["label"] == "documents"]
+    records = [json.loads(record) for record in table["table"]["records"]]
+    return sorted({record["document"].split()[0] for record in records})
+
+
+def said(tick: dict[str, Any]) -> str:
+    return "\n".join(event["message"] for event in tick["logEvents"]["events"])
+
+
+def assert_told_in_order(story: str, *parts: str) -> None:
+    at = 0
+    for part in parts:
+        assert part in story[at:], f"{part!r} is not told after {story[:at][-80:]!r} in:\n{story}"
+        at = story.index(part, at) + len(part)
 
 
 def assert_green(product: Product, day: str, why: str) -> str:

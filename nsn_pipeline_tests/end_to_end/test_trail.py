@@ -133,7 +133,7 @@ def test_redis_lost_entirely_comes_back_the_same_with_its_ages_and_without_a_wri
 
     def lasting(found: dict[tuple[str, str], DocumentState]) -> dict[object, object]:
         return {
-            key: (s.status, s.partition, s.reasons, s.references, s.content_hash, s.sys_id)
+            key: (s.status, s.partition, s.reasons, s.references, s.content_hash, s.sys_id, s.as_of)
             for key, s in found.items()
         }
 
