@@ -334,43 +334,94 @@ def failing_on(synced: Company, check: str) -> set[str]:
     }
 
 
-def test_a_run_that_would_retire_too_much_says_so_and_does_the_rest(
-    synced: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass(slots=True)
+class Braked:
+    """Two bills deleted, two voided and one edited under limits of one; then with leave."""
+
+    deleted: set[str]
+    voided: set[str]
+    changed: str
+    outcome: RunOutcome
+    writes: list[str]
+    failing: dict[str, set[str]]
+    states: dict[str, DocumentState | None]
+    before: dict[str, dict[str, dict[str, str]]]
+    after: dict[str, dict[str, dict[str, str]]]
+    allowed: dict[str, dict[str, dict[str, str]]]
+
+    def untouched(self, documents: set[str], *tables: str) -> bool:
+        """Whether the first run left all rows of these documents as they were."""
+        held = [(t, k) for t in tables for k in self.before[t] if k.partition("-")[0] in documents]
+        assert held
+        return all(self.after[table].get(key) == self.before[table][key] for table, key in held)
+
+
+@pytest.fixture(scope="module")
+def braked(first_sync: FirstSync, tmp_path_factory: pytest.TempPathFactory) -> Braked:
+    home = copied(first_sync.home, tmp_path_factory.mktemp("braked") / "home")
     rejected = set(expected(generate("tiny", 1)).rejected_bills)
-    bills = free_bills(synced.home, rejected)
-    one, other, changed = (bill["id"] for bill in bills[:3])
-    monkeypatch.setitem(os.environ, "NSN_RETIRE_MAX_COUNT", "1")
-    store = store_of(synced.home)
-    for bill in (one, other):
-        Edits(store).delete(bill)
-    store.update_row("transaction", changed, {"memo": "Corrected"})
-    store.close()
-    before = rows_of(synced.home)
-    outcome = sync_day(synced)
-    assert outcome.success, outcome.errors
-    after = rows_of(synced.home)
-    assert {write.split("/")[4] for write in synced.writes} <= {INVOICES, LINES}  # of `changed`
-    assert not [write for write in synced.writes if write.startswith("DELETE")]
-    assert after[INVOICES][changed]["short_description"] == "Corrected"
-    assert {k: after[t][k] for t in (LINES, POSTINGS) for k in before[t]} == {
-        k: before[t][k] for t in (LINES, POSTINGS) for k in before[t]
-    }
-    assert failing_on(synced, "retired") == {
-        f"servicenow/{INVOICES}",
-        f"servicenow/{POSTINGS}",
-    }
-    assert outcome.totals[f"servicenow/{INVOICES}"]["not_retired"] == 2
-    with synced.connected() as connections:
-        state = connections.job_state.get("vendor_bill", one)
-    assert state is not None
-    assert (state.status, state.reasons) == (Status.FAILED, ("RETIREMENT_HELD",))
-    # A person has looked at it:
-    allowed = sync_day(synced, **{ALLOW_TAG: "100"})
-    assert allowed.success, allowed.errors
-    final = rows_of(synced.home)
-    assert {final[INVOICES][bill]["state"] for bill in (one, other)} == {"canceled"}
-    assert not [key for key in final[LINES] if key.partition("-")[0] in {one, other}]
+    a, b, c, d, changed = (bill["id"] for bill in free_bills(home, rejected)[:5])
+    before = rows_of(home)
+    with company(home) as synced, pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "NSN_RETIRE_MAX_COUNT", "1")
+        patch.setitem(os.environ, "NSN_END_MAX_COUNT", "1")
+        store = store_of(home)
+        for bill in (a, b):
+            Edits(store).delete(bill)
+        for bill in (c, d):
+            Edits(store).void(bill)
+        store.update_row("transaction", changed, {"memo": "Corrected"})
+        store.close()
+        outcome = sync_day(synced)
+        writes, after = list(synced.writes), rows_of(home)
+        failing = {check: failing_on(synced, check) for check in ("retired", "all_written")}
+        with synced.connected() as connections:
+            states = connections.job_state.get_many("vendor_bill", [a, c])
+        allowed = sync_day(synced, **{ALLOW_TAG: "100"})  # a person has looked at it
+        assert allowed.success, allowed.errors
+        return Braked(
+            {a, b}, {c, d}, changed, outcome, writes, failing, states, before, after, rows_of(home)
+        )
+
+
+def test_a_braked_run_does_the_rest(braked: Braked) -> None:
+    assert braked.outcome.success, braked.outcome.errors
+    assert {write.split("/")[4] for write in braked.writes} <= {INVOICES, LINES}  # of `changed`
+    assert not [write for write in braked.writes if write.startswith("DELETE")]
+    assert braked.after[INVOICES][braked.changed]["short_description"] == "Corrected"
+
+
+def test_a_run_that_would_retire_too_much_leaves_those_documents_and_says_so(
+    braked: Braked,
+) -> None:
+    assert braked.untouched(braked.deleted, INVOICES, LINES, POSTINGS)
+    assert braked.failing["retired"] == {f"servicenow/{INVOICES}", f"servicenow/{POSTINGS}"}
+    assert braked.outcome.totals[f"servicenow/{INVOICES}"]["not_retired"] == 2
+
+
+def test_a_run_that_would_void_too_much_leaves_those_documents_and_says_so(
+    braked: Braked,
+) -> None:
+    """A mapping mistake that voids everything is as dangerous as a mass deletion."""
+    assert braked.untouched(braked.voided, INVOICES, LINES)
+    assert f"servicenow/{INVOICES}" in braked.failing["all_written"]
+    figures = braked.outcome.by_day[f"servicenow/{INVOICES}"][DAY.isoformat()]
+    assert (figures["failed"], figures["updated"]) == (2, 1)
+
+
+def test_job_state_says_what_the_brake_held(braked: Braked) -> None:
+    for state in braked.states.values():
+        assert state is not None
+        assert (state.status, state.reasons) == (Status.FAILED, ("RETIREMENT_HELD",))
+    assert len(braked.states) == 2
+
+
+def test_what_a_person_allowed_is_retired_and_voided(braked: Braked) -> None:
+    gone = braked.deleted | braked.voided
+    assert {braked.allowed[INVOICES][bill]["state"] for bill in gone} == {"canceled"}
+    assert not [k for k in braked.allowed[LINES] if k.partition("-")[0] in braked.deleted]
+    kept = [k for k in braked.allowed[LINES] if k.partition("-")[0] in braked.voided]
+    assert {Decimal(braked.allowed[LINES][key]["u_line_amount"]) for key in kept} == {Decimal(0)}
 
 
 def test_a_slow_run_leaves_alone_what_changed_since_it_read(
@@ -467,43 +518,3 @@ def test_a_refused_deletion_is_told_in_servicenows_words_and_tried_again(
         state = connections.job_state.get("vendor_bill", bill)
     assert state is not None
     assert (state.status, state.reasons) == (Status.FAILED, ("REFUSED_BY_SERVICENOW",))
-
-
-def test_a_run_that_would_void_too_much_holds_back_those_documents_alone(
-    synced: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A mapping mistake that voids everything is as dangerous as a mass deletion."""
-    rejected = set(expected(generate("tiny", 1)).rejected_bills)
-    one, other, changed = (bill["id"] for bill in free_bills(synced.home, rejected)[:3])
-    monkeypatch.setitem(os.environ, "NSN_END_MAX_COUNT", "1")
-    store = store_of(synced.home)
-    for bill in (one, other):
-        Edits(store).void(bill)
-    store.update_row("transaction", changed, {"memo": "Corrected"})
-    store.close()
-    before = rows_of(synced.home)
-    outcome = sync_day(synced)
-    assert outcome.success, outcome.errors
-    after = rows_of(synced.home)
-    assert after[INVOICES][changed]["short_description"] == "Corrected"
-    for table in (INVOICES, LINES):
-        held = [key for key in before[table] if key.partition("-")[0] in {one, other}]
-        assert held
-        assert {key: after[table][key] for key in held} == {k: before[table][k] for k in held}
-    assert failing_on(synced, "all_written") == {f"servicenow/{INVOICES}"}
-    figures = outcome.by_day[f"servicenow/{INVOICES}"][DAY.isoformat()]
-    assert (figures["failed"], figures["updated"]) == (2, 1)
-    with synced.connected() as connections:
-        state = connections.job_state.get("vendor_bill", one)
-    assert state is not None
-    assert (state.status, state.reasons) == (Status.FAILED, ("RETIREMENT_HELD",))
-    # A person has looked at it:
-    allowed = sync_day(synced, **{ALLOW_TAG: "2"})
-    assert allowed.success, allowed.errors
-    final = rows_of(synced.home)
-    assert {final[INVOICES][bill]["state"] for bill in (one, other)} == {"canceled"}
-    assert failing_on(synced, "all_written") == {f"servicenow/{INVOICES}"}  # of the first run
-    synced.writes.clear()
-    again = sync_day(synced)  # without leave: what has ended already is not counted
-    assert again.success, again.errors
-    assert synced.writes == []
