@@ -30,7 +30,6 @@ from nsn_pipeline.orchestration.sensors import REPLAY_SENSOR
 from nsn_pipeline.sandbox.data.expectation import expected
 from nsn_pipeline.sandbox.data.gaps import MISSING_COST_CENTERS, MISSING_GL_ACCOUNTS
 from nsn_pipeline.sandbox.data.generator import generate
-from nsn_pipeline.settings import load_project_settings
 from nsn_pipeline.state.job_state import DocumentState, Status
 from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open
 from nsn_pipeline_tests.support.company import WEEK, Company, by
@@ -281,7 +280,7 @@ def test_a_document_deleted_in_netsuite_is_closed_by_the_day_of_its_deletion(
         store.delete_row("transaction", bill.document_id)
     add_account(synced, CODE)
     requests, _ = ticks()
-    today = local_day(datetime.now(UTC), load_project_settings().timezone)
+    today = local_day(datetime.now(UTC), synced.info["environment"]["NSN_TIMEZONE"])
     assert today.isoformat() in days_asked(requests)
     assert states(synced, [bill]) == [bill]  # absence closes nothing; the run has the evidence
     ticks.carry_out(requests)
