@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nsn_pipeline.amounts import amount_text
+from nsn_pipeline.audit.replay import named
 from nsn_pipeline.commands.summary import Rejection, Summary
 
 CURES = 10  # missing codes shown; more than a person takes in at once is no help
@@ -119,7 +120,7 @@ def print_missing(console: Console, summary: Summary) -> None:
     for one in summary.missing[:CURES]:
         count = one.documents.total()
         console.print(
-            f"  [yellow]{escape(one.reference)}[/yellow]: {count:,} "
+            f"  [yellow]{escape(named(one.reference))}[/yellow]: {count:,} "
             f"{'document waits' if count == 1 else 'documents wait'}",
             highlight=False,
         )
