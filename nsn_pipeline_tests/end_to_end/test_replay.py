@@ -15,7 +15,7 @@ from nsn_pipeline.commands import replay as replaying_by_hand
 from nsn_pipeline.commands.replay import ReplayReport, ReplayRequest, run_replay
 from nsn_pipeline.extract.window import local_day
 from nsn_pipeline.orchestration import sensors
-from nsn_pipeline.orchestration.assets import servicenow
+from nsn_pipeline.orchestration.assets import loading
 from nsn_pipeline.orchestration.assets.audit import NONE_OPEN, REJECTIONS
 from nsn_pipeline.orchestration.jobs import (
     DAILY_SYNC,
@@ -318,7 +318,7 @@ def test_a_run_that_dies_after_the_gate_is_asked_for_again_and_counts_as_open(
     bill = one_waiting(synced)
     add_account(synced, CODE)
     with monkeypatch.context() as patch:
-        patch.setattr(servicenow, "load_documents", dies)
+        patch.setattr(loading, "load_documents", dies)
         ticks.carry_out(ticks()[0])
     (after,) = states(synced, [bill])
     assert (after.status, after.references) == (Status.PENDING, ())
