@@ -145,10 +145,13 @@ def load_drafts(
 def private_values(table: str, changes: Iterable[Change], privacy: Privacy) -> dict[str, set[str]]:
     """The values of private columns per document, so that they can be kept out of its problems."""
     found: dict[str, set[str]] = defaultdict(set)
-    for change in changes:
-        for values in (change.values, change.before):
-            for column, value in values.items():
-                if value and privacy.hides(column, table):
+    told = list(changes)
+    columns = {column for change in told for column in (*change.values, *change.before)}
+    private = [column for column in columns if privacy.hides(column, table)]
+    for change in told if private else ():
+        for column in private:
+            for value in (change.values.get(column), change.before.get(column)):
+                if value:
                     found[change.document_id].add(value)
     return dict(found)
 

@@ -8,6 +8,7 @@ IBANs are also found in free text, by their check digits: people write them into
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, cast
 
@@ -55,6 +56,7 @@ _IBAN_LENGTHS = {text[:2]: int(text[2:]) for text in _BY_COUNTRY.split()}
 _REMEDY = "Correct {column}; its value is private, so the trail keeps neither it nor the details."
 
 
+@lru_cache(maxsize=4096)  # columns are few, and asked about for every value
 def is_private_name(name: str) -> bool:
     """Whether a column of this name holds what the trail must not."""
     words = [part.lower() for part in _PARTS.findall(name)]
@@ -87,16 +89,18 @@ class Privacy:
         """Whether a column's values are withheld; without a table, whatever table it is of."""
         if is_private_name(column) or column in self.sources:
             return True
-        tables = (
-            self.by_table.values() if table is None else [self.by_table.get(table, frozenset())]
-        )
-        return any(column in columns for columns in tables)
+        if table is not None:
+            return column in self.by_table.get(table, ())
+        return any(column in columns for columns in self.by_table.values())
 
     def change(self, table: str, column: str, old: str, new: str) -> tuple[str, str]:
-        """Both values as the trail may hold them; empty stays empty, so that moves are seen."""
+        """Both values as the trail may hold them; empty stays empty, so that moves are seen.
+
+        IBANs in free text are taken out of whole entries, when they are written.
+        """
         if self.hides(column, table):
             return (WITHHELD if old else "", WITHHELD if new else "")
-        return scrubbed(old), scrubbed(new)
+        return old, new
 
     def problem(self, column: str, value: str | None, remedy: str) -> tuple[str | None, str]:
         """Value and remedy of a problem as the trail may hold them."""
@@ -107,7 +111,7 @@ class Privacy:
 
 def scrubbed(text: str) -> str:
     """The text without IBANs."""
-    if len(text) < _SHORTEST_IBAN:
+    if len(text) < _SHORTEST_IBAN or _IBAN_START.search(text) is None:
         return text
     kept: list[str] = []
     done = 0
@@ -122,12 +126,15 @@ def scrubbed(text: str) -> str:
 def without_ibans(value: Any) -> Any:
     """The same, of every text in a structure as JSON holds it; names are not touched."""
     if isinstance(value, str):
-        return scrubbed(value)
-    if isinstance(value, Mapping):
+        return value if len(value) < _SHORTEST_IBAN else scrubbed(value)
+    if type(value) is dict or isinstance(value, Mapping):
         told = cast("Mapping[str, Any]", value)
         return {name: without_ibans(one) for name, one in told.items()}
     if isinstance(value, (list, tuple)):
-        return [without_ibans(one) for one in cast("Sequence[Any]", value)]
+        return [
+            one if type(one) is str and len(one) < _SHORTEST_IBAN else without_ibans(one)
+            for one in cast("Sequence[Any]", value)
+        ]
     return value
 
 
