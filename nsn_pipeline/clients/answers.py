@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from html import escape
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import orjson
 
@@ -61,6 +64,7 @@ _WRITE_REFUSALS = (
     ("error during insert of", "unique_key"),
 )
 _ACL_WORDS = ("acl exception", "failed api level acl", "insufficient rights", "user not authorized")
+_PERCENT = re.compile(r"%[0-9A-F]{2}")
 _INVALID_TABLE = re.compile(r"Invalid table (?P<name>\S+)")
 
 
@@ -174,11 +178,27 @@ def _words_of(data: dict[str, Any]) -> tuple[str, list[str]]:
     return str(data.get("o:errorCode") or ""), [str(data.get("title") or "")]
 
 
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, however a server dresses what it echoes.
+
+    A form and a query carry them percent-encoded, and gateways quote bodies escaped for HTML or
+    JSON.
+    """
+    dressed = {one for secret in secrets if secret for one in _dressings(secret)}
+    for one in sorted(dressed, key=len, reverse=True):
+        text = text.replace(one, "***")
+    return text
+
+
+@lru_cache(maxsize=256)
+def _dressings(secret: str) -> frozenset[str]:
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    quoted |= {_PERCENT.sub(lambda found: found[0].lower(), one) for one in quoted}
+    return frozenset({secret, escape(secret), orjson.dumps(secret).decode()[1:-1], *quoted})
+
+
 def _clean(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    text = " ".join(text.split())
+    text = " ".join(masked(text, secrets).split())
     return text if len(text) <= _MAX_WORDS else f"{text[:_MAX_WORDS]}..."
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 from requests.structures import CaseInsensitiveDict
 
-from nsn_pipeline.clients.answers import Answer, judge, unknown_if_unsafe
+from nsn_pipeline.clients.answers import Answer, judge, masked, unknown_if_unsafe
 from nsn_pipeline.errors import NsnError, OutcomeUnknownError, UnexpectedResponseError, Where
 
 _READS = frozenset({"GET"})
@@ -174,9 +174,7 @@ def _content(body: Any) -> bytes:
 def _without(value: Any, secrets: Collection[str]) -> Any:
     """Parsed JSON with the secrets masked; in raw JSON they may be escaped in many ways."""
     if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, "***") if secret else value
-        return value
+        return masked(value, secrets)
     if isinstance(value, dict):
         return {_without(key, secrets): _without(item, secrets) for key, item in value.items()}
     if isinstance(value, list):

@@ -47,6 +47,8 @@ _DRIFT_S = 10
 _SHORT_RSA = 3072
 _SOON_DAYS = 30
 _M2M = "Setup > Integration > Manage Authentication > OAuth 2.0 Client Credentials (M2M) Setup"
+_REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN})
+_ACCOUNT = re.compile(r"(TSTDRV|TD)?\d+(_[A-Z0-9]+)?")  # a realm that names no account says nothing
 _JUDGED_HERE = frozenset(range(200, 500)) - {HTTPStatus.TOO_MANY_REQUESTS}
 _COMPARE_ID = (
     "Compare NETSUITE_CLIENT_ID with the consumer key of the integration record in this very "
@@ -148,7 +150,10 @@ def check_host(
         )
         checklist.fail("netsuite.host", title, str(error), remedy)
         return False
-    if answer.status_code != HTTPStatus.UNAUTHORIZED:
+    # A bad token gets a 401 by documentation; what a missing one gets is an assumption, so any
+    # refusal that offers a way to log in will do (docs/facts/assumptions.md).
+    asks_for_login = "WWW-Authenticate" in answer.headers and answer.status_code in _REFUSALS
+    if answer.status_code != HTTPStatus.UNAUTHORIZED and not asks_for_login:
         checklist.fail(
             "netsuite.host",
             title,
@@ -157,7 +162,8 @@ def check_host(
         )
         return False
     realm = re.search(r'realm="([^"]+)"', answer.headers.get("WWW-Authenticate", ""))
-    if realm and realm[1].upper().replace("-", "_") != account.account_id:
+    named = realm[1].upper().replace("-", "_") if realm else ""
+    if realm and _ACCOUNT.fullmatch(named) and named != account.account_id:
         checklist.fail(
             "netsuite.host",
             title,

@@ -1,5 +1,7 @@
 import base64
-from urllib.parse import parse_qs
+import json
+from html import escape
+from urllib.parse import parse_qs, quote, quote_plus
 
 import jwt
 import pytest
@@ -228,11 +230,9 @@ def test_an_unusable_token_is_refused_before_it_becomes_a_header(p256, value) ->
     assert "a\nb" not in str(caught.value)
 
 
-def servicenow(body, status=200):
+def servicenow(body, status=200, *, secret="canary-secret"):  # noqa: S107 - of a test
     r = rig([Reply(status, body)])
-    return r, servicenow_token_source(
-        r.http, client_id="id", client_secret="canary-secret", now=lambda: NOW
-    )
+    return r, servicenow_token_source(r.http, client_id="id", client_secret=secret, now=lambda: NOW)
 
 
 @pytest.mark.parametrize("left", [1800, 1799, 60, 4])
@@ -262,3 +262,17 @@ def test_a_servicenow_refusal_lists_every_cause_and_no_secret() -> None:
         assert cause in text
     assert "canary" not in text
     assert r.server.requests[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("dressed", [quote_plus, quote, escape, str, lambda s: json.dumps(s)[1:-1]])
+def test_a_refusal_that_echoes_the_form_shows_no_secret_however_it_is_written(dressed) -> None:
+    secret = 'S3cr+t/Pa&ss="%=\\'
+    _, fetch = servicenow(
+        {"error_description": f"bad form client_secret={dressed(secret)}&x=1", "error": "e"},
+        401,
+        secret=secret,
+    )
+    with pytest.raises(AuthenticationError) as caught:
+        fetch()
+    assert "client_secret=***" in str(caught.value)
+    assert "Pa" not in str(caught.value).split("client_secret=")[1][:20]
