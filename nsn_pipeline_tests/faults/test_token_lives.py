@@ -1,7 +1,7 @@
 """A job that outlives its tokens: no record fails, and no token is asked for without need.
 
 One clock, which both simulators and our clients read, runs on with every request: hours pass in
-seconds, and a token dies between any two pages. Counts are stated in docs/doctor.md.
+seconds, and a token dies between any two pages. It prints the counts.
 """
 
 import re
