@@ -157,11 +157,12 @@ def test_every_token_that_was_asked_for_was_needed(long: Long) -> None:
 
     A life is counted from before the request. Calls that arrive at the server meanwhile make the
     clock run on, and the next request may then come with the very last of the token: it gets the
-    same one, and is repeated. It happens because simulated calls take minutes.
+    same one, and is repeated: at most once a life, as threads then wait for one renewal. It happens
+    because simulated calls take minutes.
     """
     assert len(long.asked["netsuite"]) == long.issued["netsuite"]
     again = len(long.asked["servicenow"]) - long.issued["servicenow"]
-    assert 0 <= again <= long.issued["servicenow"] // 4
+    assert 0 <= again <= long.issued["servicenow"]
     for system, life_s in (("netsuite", RENEWED_AFTER_S), ("servicenow", SERVICENOW_LIFE_S)):
         asked = long.asked[system]
         early = [b for a, b in pairwise(asked) if b - a < life_s - 2 * STEP_S]
