@@ -23,6 +23,7 @@ _ENDS: dict[Event, str] = {
     Event.RETIRED: "retired",
     Event.LEFT: "left",
 }
+_WHOLE = frozenset({"written", "unchanged", "retired"})  # every record of it was proven
 STANDING = {
     "rejected": "rejected: it may not be written",
     "failed": "failed: it could not be written whole",
@@ -108,14 +109,24 @@ class Story:
     @property
     def sys_ids(self) -> dict[str, dict[str, str]]:
         """The records it was written to: table -> external key -> sys_id."""
-        found: dict[str, dict[str, str]] = {}
-        for attempt in self.attempts:
-            for entry in attempt.of(Event.SENDING):
-                for record in entry.data["records"]:
-                    if record["sys_id"]:
-                        table = found.setdefault(entry.data["table"], {})
-                        table[record["key"]] = record["sys_id"]
-        return found
+        return _sent_to(self.attempts[: self._proven])
+
+    @property
+    def unproven_sys_ids(self) -> dict[str, dict[str, str]]:
+        """Those something was sent to since, of which nothing says that they are there."""
+        proven = self.sys_ids
+        sent = _sent_to(self.attempts[self._proven :])
+        left = {
+            table: {k: v for k, v in records.items() if proven.get(table, {}).get(k) != v}
+            for table, records in sent.items()
+        }
+        return {table: records for table, records in left.items() if records}
+
+    @property
+    def _proven(self) -> int:
+        """How many attempts stand before the end that last told what is in ServiceNow."""
+        ends = [n for n, one in enumerate(self.attempts, 1) if one.outcome in _WHOLE]
+        return ends[-1] if ends else 0
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for programs."""
@@ -128,6 +139,7 @@ class Story:
             "standing": self.outcome,
             "failing_since": since.isoformat() if since else None,
             "sys_ids": self.sys_ids,
+            "unproven_sys_ids": self.unproven_sys_ids,
             "attempts": [
                 {
                     "run": attempt.run_id,
@@ -142,6 +154,16 @@ class Story:
                 for attempt in self.attempts
             ],
         }
+
+
+def _sent_to(attempts: Iterable[Attempt]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for attempt in attempts:
+        for entry in attempt.of(Event.SENDING):
+            for record in entry.data["records"]:
+                if record["sys_id"]:
+                    found.setdefault(entry.data["table"], {})[record["key"]] = record["sys_id"]
+    return found
 
 
 def story(record_type: str, document_id: str, entries: Iterable[Entry]) -> Story | None:

@@ -44,9 +44,10 @@ def print_story(console: Console, story: Story, zone: ZoneInfo, *, every: bool) 
     _line(console, 0, f"{count} attempt{'' if count == 1 else 's'}; now {story.standing}")
     if since := story.failing_since:
         _line(console, 0, f"failing since {_at(since, zone)}")
-    for table, records in story.sys_ids.items():
-        for key, sys_id in records.items():
-            _line(console, 0, f"{table} {key}: sys_id {sys_id}")
+    for places, note in ((story.sys_ids, ""), (story.unproven_sys_ids, " (sent, not proven)")):
+        for table, records in places.items():
+            for key, sys_id in records.items():
+                _line(console, 0, f"{table} {key}: sys_id {sys_id}{note}")
     told = [(one, []) for one in story.attempts] if every else condensed(story.attempts)
     for attempt, repeats in told:
         _print_attempt(console, attempt, repeats, zone)

@@ -28,6 +28,7 @@ from nsn_pipeline.errors import (
 from nsn_pipeline.load.judge import VERSION, Answer, Judgement, Verdict, judge, prove
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.plan import Change, Row
+from nsn_pipeline.load.shares import Course
 from nsn_pipeline.load.table import Table
 
 _PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
@@ -65,7 +66,6 @@ class Sent:
 
     judgements: dict[str, Judgement] = field(default_factory=dict)
     calls: int = 0
-    answered: int = 0
     failure: TransientError | None = None
 
 
@@ -73,8 +73,8 @@ class Sender:
     """One round over one table; make a new one for each.
 
     `follows` are records that others will send after these: as long as there are any, neither
-    batches nor read-backs are cut small to end together. Once `halted` is set, nothing new is
-    begun; what is left has then no judgement.
+    batches nor read-backs are cut small to end together. Once the `course` is halted, nothing new
+    is begun; what is left has then no judgement.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Sender:
         lanes: Lanes,
         *,
         follows: int = 0,
-        halted: threading.Event | None = None,
+        course: Course | None = None,
     ) -> None:
         self._client = client
         self._table = table
@@ -99,10 +99,9 @@ class Sender:
         self._unproven: deque[str] = deque()
         self._working = 0
         self._lock = threading.Lock()
-        self._stopped = halted or threading.Event()
+        self._course = course or Course()
         self._follows = follows
         self._sent = Sent()
-        self._keeps_keys = False  # whether a creation of this round came back with its key
         self._keyless = 0
 
     def send(self, changes: Sequence[Change]) -> Sent:
@@ -113,11 +112,11 @@ class Sender:
         try:
             wait(futures)
         except BaseException:  # an interrupt: the open calls end, and no other is begun
-            self._stopped.set()
+            self._course.halt()
             raise
         for future in futures:
             future.result()
-        if self._keyless and not self._keeps_keys:
+        if self._course.is_alone and self._keyless and not self._course.keeps_keys:
             raise self._loses_keys()
         return self._sent
 
@@ -126,7 +125,7 @@ class Sender:
             while self._step():
                 pass
         except BaseException:
-            self._stopped.set()
+            self._course.halt()
             raise
 
     def _step(self) -> bool:
@@ -145,7 +144,7 @@ class Sender:
     def _take(self) -> list[Change]:
         with self._lock:
             waiting = len(self._waiting)
-            if not waiting or self._stopped.is_set():
+            if not waiting or self._course.is_halted:
                 return []
             size = self._lanes.batch_size(self._table.name, waiting + self._follows)
             return [self._waiting.popleft() for _ in range(min(size, waiting))]
@@ -153,7 +152,7 @@ class Sender:
     def _take_unproven(self) -> list[str]:
         """A share of the confirmed records, evenly cut; whoever leaves last takes what is left."""
         with self._lock:
-            if self._stopped.is_set():
+            if self._course.is_halted:
                 return []
             held = len(self._unproven)
             even = -(-held // self._lanes.connections)
@@ -210,7 +209,7 @@ class Sender:
             self._sent.judgements.update(judged)
             self._unproven.extend(key for key, found in judged.items() if found.version)
             if failure is None:
-                self._sent.answered += 1
+                self._course.answered()
             elif isinstance(failure, TransientError):
                 self._sent.failure = failure
 
@@ -218,8 +217,9 @@ class Sender:
         with self._lock:
             for found in created:
                 self._keyless += found.lost_key
-                self._keeps_keys |= found.sys_id != "" and not found.lost_key
-            if self._keyless >= _KEYLESS and not self._keeps_keys:
+                if found.sys_id and not found.lost_key:
+                    self._course.kept_key()
+            if self._keyless >= _KEYLESS and not self._course.keeps_keys:
                 raise self._loses_keys()
 
     def _loses_keys(self) -> ConfigurationError:

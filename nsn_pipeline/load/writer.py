@@ -28,8 +28,8 @@ from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
 from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, plan_retirement
 from nsn_pipeline.load.plan_document import Approved
 from nsn_pipeline.load.resolver import Resolver
-from nsn_pipeline.load.sender import BatchClient, Found, Sender, Sent
-from nsn_pipeline.load.shares import SHARE, Share, shares, worked
+from nsn_pipeline.load.sender import BatchClient, Found, Sender
+from nsn_pipeline.load.shares import SHARE, Course, Share, shares, worked
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import read_records, resolve_references
@@ -47,10 +47,17 @@ class LookedUp(NamedTuple):
     hidden: set[str]
 
 
+class Column(Protocol):
+    """What the dictionary says of a column; None where it does not say."""
+
+    @property
+    def unique(self) -> bool | None: ...
+
+
 class ServiceNow(BatchClient, Protocol):
     """What loading needs of `clients.servicenow.ServiceNowClient`."""
 
-    def columns(self, table: str) -> Mapping[str, object] | None: ...
+    def columns(self, table: str) -> Mapping[str, Column] | None: ...
 
     def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int: ...
 
@@ -96,7 +103,7 @@ class Loader:
         )
         self._telling = threading.Lock()
         self._checking = threading.Lock()
-        self._checked: set[str] = set()
+        self._dictionary: dict[str, Mapping[str, Column] | None] = {}
         self._approved: Approved | None = None
 
     def limit_to(self, approved: Approved | None) -> None:
@@ -133,7 +140,8 @@ class Loader:
 
         `record_type` is the name others refer to these records by, `parent_type` what `ref:parent`
         means. With `plan_only` nothing is written: records that would be are `planned`. Changes
-        that `defer` picks are left out of it all. `known` are rows just read: they need no look-up.
+        that `defer` picks are left out of it all. `known` are rows just read: they need no look-up
+        where no other row can have their key.
         Raises when ServiceNow as a whole cannot be written to; then any part may have been written,
         and running again finds it.
         """
@@ -148,7 +156,7 @@ class Loader:
                 _fail(result, key, documents.get(key, ""), (problem,))
         for key, (document_id, problems) in ready.problems.items():
             _fail(result, key, document_id, problems)
-        rows = known or {}
+        rows = known if known and self._keys_are_unique(table) else {}
 
         def work(share: Share[Wanted]) -> LoadResult:
             wanted = {record.key: record for record in share.items}
@@ -234,7 +242,7 @@ class Loader:
     ) -> LoadResult:
         result = LoadResult(table.name, records=ledger.records)
         first = True
-        while ledger.open and not share.halted.is_set():
+        while ledger.open and not share.course.is_halted:
             step = planned()
             result.drift.update(step.drift)
             outbox = ledger.sort(step)
@@ -250,25 +258,31 @@ class Loader:
             if plan_only:
                 ledger.leave_planned(outbox)
                 break
-            if not outbox:
+            if not outbox or not self._told(table, outbox, share.course):
                 break
-            self._tell(table, outbox)
+            # The last share may be one small batch: what others got through counts for it, too.
+            answers = share.course.answers if share.course.is_alone else 0
             sender = Sender(
-                self._client, table, self._lanes, follows=share.follows, halted=share.halted
+                self._client, table, self._lanes, follows=share.follows, course=share.course
             )
             sent = sender.send(outbox)
             result.calls += sent.calls
-            if share.halted.is_set():  # another share failed, and with it the load
+            if share.course.is_halted:  # another share failed, and with it the load
                 break
             waiting = ledger.note(outbox, sent.judgements)
-            self._wait(ledger, waiting, sent)
+            if waiting and sent.failure is not None and share.course.answers == answers:
+                raise sent.failure  # nothing at all gets through
+            self._wait(ledger, waiting)
         return result
 
-    def _tell(self, table: Table, outbox: Sequence[Change]) -> None:
-        """Shares are sent side by side, and told of one after the other."""
-        if self._before_send is not None:
-            with self._telling:
+    def _told(self, table: Table, outbox: Sequence[Change], course: Course) -> bool:
+        """Whether the outbox may leave. Shares are sent side by side, and told one by one."""
+        with self._telling:
+            if course.is_halted:  # meanwhile: nothing of it will be sent
+                return False
+            if self._before_send is not None:
                 self._before_send(table, outbox)
+        return True
 
     def _plan(self, table: Table, ledger: Ledger, known: Rows) -> Plan:
         unknown = [key for key in ledger.open if key not in known]
@@ -317,24 +331,30 @@ class Loader:
         Creating on the strength of such an answer would make records that no run can find again
         (docs/facts/servicenow.md 2.2).
         """
-        with self._checking:
-            if table.name in self._checked:
-                return
-            columns = self._client.columns(table.name)
-            if columns is not None and table.external_key not in columns:
-                raise ConfigurationError(
-                    f"{table.name} has no column {table.external_key}: create it as a unique text "
-                    "column, or name another `external_key` in the profile"
-                )
-            self._checked.add(table.name)
+        columns = self._columns(table)
+        if columns is not None and table.external_key not in columns:
+            raise ConfigurationError(
+                f"{table.name} has no column {table.external_key}: create it as a unique text "
+                "column, or name another `external_key` in the profile"
+            )
 
-    def _wait(self, ledger: Ledger, waiting: Iterable[Judgement], sent: Sent) -> None:
-        """Give a struggling instance time; give up when nothing at all gets through to it."""
-        doubts = list(waiting)
+    def _keys_are_unique(self, table: Table) -> bool:
+        """Whether the dictionary says so. Else a row found may have a twin that was not asked for,
+        such as a copied line that hangs under another document.
+        """
+        columns = self._columns(table) or {}
+        return table.external_key in columns and columns[table.external_key].unique is True
+
+    def _columns(self, table: Table) -> Mapping[str, Column] | None:
+        with self._checking:
+            if table.name not in self._dictionary:
+                self._dictionary[table.name] = self._client.columns(table.name)
+            return self._dictionary[table.name]
+
+    def _wait(self, ledger: Ledger, doubts: Sequence[Judgement]) -> None:
+        """Give a struggling instance time."""
         if not doubts:
             return
-        if sent.failure is not None and not sent.answered:
-            raise sent.failure
         # One record's advice is heard, and never ends the run for all.
         longest = self._policy.max_delay_s
         advised = [

@@ -166,12 +166,15 @@ def test_a_run_cut_short_after_its_writes_is_told_and_the_next_one_finds_them(
         assert not synced.sync_day(waiting.partition).success
     life = told(synced, "vendor_bill", waiting.document_id)
     assert life.outcome == "cut short"
-    assert life.sys_ids["sn_apo_invoice"]
+    sent = life.unproven_sys_ids
+    assert sent["sn_apo_invoice"]
+    assert life.sys_ids == {}  # nothing says yet that they are there
     writes = [one for one in synced.writes if "sn_apo_invoice" in one]
     assert synced.sync_day(waiting.partition).success
     assert [one for one in synced.writes if "sn_apo_invoice" in one] == writes
     after = told(synced, "vendor_bill", waiting.document_id)
     assert [attempt.outcome for attempt in after.attempts] == ["rejected", "cut short", "unchanged"]
+    assert (after.sys_ids, after.unproven_sys_ids) == (sent, {})
     with synced.connected() as connections:
         assert connections.trail.verify().intact
 

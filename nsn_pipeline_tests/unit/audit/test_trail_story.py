@@ -98,6 +98,28 @@ def test_an_attempt_says_how_it_ended(events: list[Event], outcome: str, failing
     assert (found.outcome, found.failing_since is not None) == (outcome, failing)
 
 
+@pytest.mark.parametrize(
+    ("ends", "proven"),
+    [
+        ([], False),
+        ([Event.FAILED], False),
+        ([Event.WRITTEN], True),
+        ([Event.RETIRED], True),
+        ([None, Event.UNCHANGED], True),  # cut short, and found there by the next run
+        ([None, Event.FAILED], False),
+    ],
+)
+def test_only_what_an_end_proves_is_a_record_it_was_written_to(
+    ends: list[Event | None], proven: bool
+) -> None:
+    entries = [entry(1, Event.SENDING, "r1", data=SENT)]
+    entries += [entry(2 + n, end, f"r{1 + n}") for n, end in enumerate(ends) if end is not None]
+    found = told(entries)
+    places = {"sn_apo_invoice": {"1": "a" * 32}}
+    assert (found.sys_ids, found.unproven_sys_ids) == ((places, {}) if proven else ({}, places))
+    assert any("not proven" in line for line in printed(entries)) is not proven
+
+
 def test_a_failure_keeps_its_age_over_replays_and_ends_when_written() -> None:
     assert told(LIFE[:3]).failing_since == LIFE[0].at
     replayed = [*LIFE[:3], entry(4, Event.CURED, "r4", data={"cured": [CURE]}),

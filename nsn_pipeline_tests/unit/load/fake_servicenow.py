@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,6 +53,7 @@ class FakeServiceNow:
         self.call_errors = deque(call_errors)
         self.unknown_columns = set(unknown_columns)
         self.dictionary = dictionary
+        self.unique_columns: set[str] = set()
         self.converted: dict[str, Decimal] = {}  # money columns and the rate a read applies
         self.defaults: dict[str, str] = {}
         self.read_only: set[str] = set()  # shown, and never written by us
@@ -71,8 +73,13 @@ class FakeServiceNow:
 
     # -- the client's interface
 
-    def columns(self, table: str) -> dict[str, object] | None:
-        return None if self.dictionary is None else dict.fromkeys(self.dictionary[table])
+    def columns(self, table: str) -> dict[str, SimpleNamespace] | None:
+        if self.dictionary is None:
+            return None
+        return {
+            name: SimpleNamespace(unique=name in self.unique_columns)
+            for name in self.dictionary[table]
+        }
 
     def _shown_rows(
         self, table: str, key: str, values: Sequence[str], fields: Sequence[str]

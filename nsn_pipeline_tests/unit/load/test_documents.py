@@ -275,7 +275,17 @@ def test_documents_left_live_fail_with_the_reason(fake: FakeServiceNow) -> None:
 # -- look-ups --------------------------------------------------------------------------------------
 
 
+def has_dictionary(fake: FakeServiceNow, *unique: str) -> None:
+    columns = {INVOICE: BILL.columns, LINE: BILL_LINE.columns}
+    fake.dictionary = {
+        table: {"u_netsuite_id", *(column.column for column in found)}
+        for table, found in columns.items()
+    }
+    fake.unique_columns = set(unique)
+
+
 def test_lines_found_below_their_header_are_not_looked_up_again(fake: FakeServiceNow) -> None:
+    has_dictionary(fake, "u_netsuite_id")
     target = replace(BILL, lines=replace(BILL_LINE, retire=Retirement("delete")))
     rows = lines("9-1", "9-2")
 
@@ -292,3 +302,24 @@ def test_lines_found_below_their_header_are_not_looked_up_again(fake: FakeServic
     fake.by_key(LINE)["9-2"][0]["invoice"] = "0" * 32  # moved away by a person: found by its key
     assert load_again()[:2] == [("invoice", (header,)), ("u_netsuite_id", ("9-2",))]
     assert [len(found) for found in fake.by_key(LINE).values()] == [1, 1]
+
+
+@pytest.mark.parametrize("dictionary", ["closed", "not unique"])
+def test_where_keys_need_not_be_unique_a_copied_line_below_another_bill_is_found(
+    fake: FakeServiceNow, dictionary: str
+) -> None:
+    if dictionary == "not unique":
+        has_dictionary(fake)
+    target = replace(BILL, lines=replace(BILL_LINE, retire=Retirement("delete")))
+
+    def load_again() -> DocumentResult:
+        with loader(fake) as writer:
+            known = resolver(fake)
+            rows = lines("9-1")
+            return load_documents(writer, target, bills(b9=bill()), rows, resolver=known)
+
+    load_again()
+    (line_there,) = fake.by_key(LINE)["9-1"]
+    fake.seed(LINE, [{**line_there, "sys_id": "c" * 32, "invoice": "0" * 32}])
+    (row,) = load_again().documents
+    assert [problem.reason for problem in row.problems] == [Reason.DUPLICATE_IN_SERVICENOW]

@@ -1,17 +1,19 @@
 """Long lists are loaded in shares, side by side: as one load, once each, told of in order."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from nsn_pipeline.audit.trail_entry import Event
 from nsn_pipeline.audit.trail_privacy import Privacy
-from nsn_pipeline.errors import PermissionDeniedError
+from nsn_pipeline.clients.servicenow import Found
+from nsn_pipeline.conform.reasons import Reason
+from nsn_pipeline.errors import ConfigurationError, PermissionDeniedError, UnreachableError
 from nsn_pipeline.load.pacing import FixedPacer
 from nsn_pipeline.load.plan import Change
-from nsn_pipeline.load.shares import Share, shares, worked
+from nsn_pipeline.load.shares import Course, Share, shares, worked
 from nsn_pipeline.load.table import Table
 from nsn_pipeline.state.trail import Trail
 from nsn_pipeline.state.trail_recorder import TrailRecorder
@@ -93,3 +95,89 @@ def test_outcomes_come_in_order_whichever_share_ends_first() -> None:
         return item
 
     assert list(worked(shares([0, 1, 2, 3], 1), work)) == [0, 1, 2, 3]
+
+
+def test_a_share_that_was_halted_while_it_planned_tells_of_nothing_and_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeServiceNow()
+    failed = threading.Event()
+    told: list[str] = []
+    look_up = fake.find
+
+    def find(table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found:
+        if "v0" in values:
+            failed.set()
+            raise PermissionDeniedError("hidden")
+        assert failed.wait(5)
+        halted.wait(5)  # this share goes on only when the other has ended
+        return look_up(table, key, values, fields)
+
+    halted = threading.Event()
+    fake.find = find
+    monkeypatch.setattr(Course, "halt", _then(Course.halt, halted.set))
+
+    def tell(_table: Table, changes: Sequence[Change]) -> None:
+        told.extend(change.key for change in changes)
+
+    with loader(fake, share=50, before_send=tell) as load, pytest.raises(PermissionDeniedError):
+        load.load(VENDOR, MANY, resolver=resolver(fake))
+    assert (told, fake.writes) == ([], [])
+
+
+def test_one_lost_call_of_a_small_last_share_is_no_outage_while_the_others_are_answered() -> None:
+    fake = FakeServiceNow()
+    answered = threading.Event()
+    send = fake.batch
+    lost: list[str] = []
+
+    def batch(requests):
+        if any("v94" in str(item.body) for item in requests) and not lost:
+            lost.append("v94")
+            assert answered.wait(5)
+            raise UnreachableError("no connection")
+        found = send(requests)
+        answered.set()
+        return found
+
+    fake.batch = batch
+    with loader(fake, share=47, pacer=FixedPacer(2, 10)) as load:
+        result = load.load(VENDOR, MANY, resolver=resolver(fake))
+    assert (lost, result.counts()["created"]) == (["v94"], 95)
+
+
+def test_a_server_that_answers_no_share_ends_the_load() -> None:
+    fake = FakeServiceNow(call_errors=[UnreachableError("no connection")] * 100)
+    with loader(fake, share=50) as load, pytest.raises(UnreachableError):
+        load.load(VENDOR, MANY, resolver=resolver(fake))
+
+
+def test_a_record_that_loses_its_key_alone_in_its_share_fails_alone() -> None:
+    fake = FakeServiceNow()
+    write = fake._write
+
+    def loses(item):
+        status, body = write(item)
+        if "v94" in str(item.body):
+            body["result"]["u_netsuite_id"] = ""
+        return status, body
+
+    fake._write = loses
+    with loader(fake, share=94) as load:
+        result = load.load(VENDOR, MANY, resolver=resolver(fake))
+    assert (result.counts()["created"], result.counts()["failed"]) == (94, 1)
+    assert result.records["v94"].problems[0].reason is Reason.NOT_STORED
+
+
+def test_a_column_that_keeps_no_key_stops_a_load_of_several_shares() -> None:
+    fake = FakeServiceNow(unknown_columns=["u_netsuite_id"])
+    with loader(fake, share=50) as load, pytest.raises(ConfigurationError, match="keep the keys"):
+        load.load(VENDOR, MANY, resolver=resolver(fake))
+
+
+def _then(first: Callable[[Course], None], second: Callable[[], None]) -> Callable[[Course], None]:
+    def both(course: Course) -> None:
+        first(course)
+        second()
+
+    return both
