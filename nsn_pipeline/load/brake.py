@@ -41,15 +41,22 @@ class Today(Protocol):
 
     def count(self, deed: Deed, table: str) -> int: ...
 
-    def add(self, deed: Deed, table: str, records: int) -> None: ...
+    def add(self, deed: Deed, table: str, records: int) -> int:
+        """Count these as well, or fewer; the count that comes of it, at one go."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """Judges one run's retirements table by table, and remembers what it let pass."""
+    """Judges one run's retirements table by table, and remembers what it let pass.
+
+    What passes is counted before it is done: a run that dies over it has counted too much rather
+    than too little, and two runs at once see each other. A plan counts nothing.
+    """
 
     limits: Limits
     today: Today
+    plan_only: bool = False
 
     def refusal(self, table: str, wanted: int, held: Callable[[], int]) -> str | None:
         """Why `wanted` records of a table are left alone; None to go on.
@@ -58,14 +65,27 @@ class Brake:
         """
         if not wanted or wanted <= self.limits.allowed:
             return None
-        earlier = self.today.count(self.limits.deed, table)
-        base = held() if needs_base(self.limits, wanted + earlier) else 0
-        return refusal(self.limits, table, wanted=wanted, held=base, earlier=earlier)
+        if self.plan_only:
+            earlier = self.today.count(self.limits.deed, table)
+        else:
+            earlier = self.today.add(self.limits.deed, table, wanted) - wanted
+        passes = False
+        try:
+            base = held() if needs_base(self.limits, wanted + earlier) else 0
+            why = refusal(self.limits, table, wanted=wanted, held=base, earlier=earlier)
+            passes = why is None
+        finally:
+            if not passes:
+                self.not_done(table, wanted, wanted)
+        return why
 
-    def passed(self, table: str, records: int) -> None:
-        """Remember what went without leave; what a person allowed is not held against the day."""
-        if records > self.limits.allowed:
-            self.today.add(self.limits.deed, table, records)
+    def not_done(self, table: str, wanted: int, left: int) -> None:
+        """Give back `left` of the `wanted` records that were judged: they are as they were.
+
+        What a person allowed was never held against the day.
+        """
+        if left and wanted > self.limits.allowed and not self.plan_only:
+            self.today.add(self.limits.deed, table, -left)
 
 
 def needs_base(limits: Limits, wanted: int) -> bool:

@@ -216,7 +216,8 @@ class Retirer:
             retired.documents[document_id] = RetiredDocument(
                 document_id, "failed", self._headers.get(document_id, ""), (problem,)
             )
-        kept = self._kept(retired.held)
+        wanted: dict[str, int] = {}  # per table, what the brake let pass
+        kept = self._kept(retired.held, wanted)
         records: dict[str, list[RecordResult]] = defaultdict(list)
         for part in self._parts():
             failed = {d for d, found in records.items() if any(r.problems for r in found)}
@@ -229,9 +230,13 @@ class Retirer:
                 continue
             result = self._loader.retire(part, chosen, plan_only=self._plan_only)
             retired.tables.append(result)
-            self._brake.passed(part.table, result.counts()["retired"])
+            done = result.counts()["retired"]
+            wanted_here = wanted.pop(part.table, 0)
+            self._brake.not_done(part.table, wanted_here, max(wanted_here - done, 0))
             for record in result.records.values():
                 records[record.document_id].append(_told(record))
+        for table, number in wanted.items():
+            self._brake.not_done(table, number, number)
         for document_id, found in records.items():
             retired.documents[document_id] = self._document(document_id, found)
         for document_id, (table, why) in kept.items():
@@ -241,7 +246,7 @@ class Retirer:
             )
         return retired
 
-    def _kept(self, held: list[Held]) -> dict[str, tuple[str, str]]:
+    def _kept(self, held: list[Held], wanted: dict[str, int]) -> dict[str, tuple[str, str]]:
         """The documents that must stay as they are, each with the table and the reason."""
         kept: dict[str, tuple[str, str]] = {}
         for table, rows in self._gone.items():
@@ -252,7 +257,9 @@ class Retirer:
         for part in self._parts():
             rows = pending.get(part.table, {})
             why = self._brake.refusal(part.table, len(rows), partial(self._loader.held, part))
-            if why is not None:
+            if why is None:
+                wanted[part.table] = len(rows)
+            else:
                 held.append(Held(part.table, why, tuple(rows.values())))
                 kept.update((row.document_id, (part.table, why)) for row in rows.values())
         return kept

@@ -36,14 +36,15 @@ class RetiredToday:
             text = cast("Any", self._client.get(self._key(deed, table)))
         return int(text or 0)
 
-    def add(self, deed: Deed, table: str, records: int) -> None:
-        """Count these as well."""
+    def add(self, deed: Deed, table: str, records: int) -> int:
+        """Count these as well, or fewer; the count that comes of it, at one go."""
         key = self._key(deed, table)
         with translated("count the day's retirements"):
             pipeline = self._client.pipeline(transaction=True)
             pipeline.incrby(key, records)
             pipeline.expire(key, KEPT_S)
-            pipeline.execute()
+            total, _ = pipeline.execute()
+        return int(total)
 
     def _key(self, deed: Deed, table: str) -> str:
         return f"{self._prefix}today:{self._now().astimezone(UTC).date()}:{deed}:{table}"

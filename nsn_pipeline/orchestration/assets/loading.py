@@ -60,16 +60,13 @@ class Loading:
     def _end(self, ending: "_Ending") -> tuple[list[Day], DocumentResult]:
         """Judge what would end as a whole; then write it, or say of each why it stays."""
         connections, table = self.connections, self.target.table
-        brake = Brake(self._limits, connections.retired_today)
+        brake = Brake(self._limits, connections.retired_today, plan_only=self.plan_only)
         wanted = len(ending.documents)
         why = brake.refusal(table, wanted, lambda: connections.loader.held(self.target))
         if why is not None:
             return ending.days, left_live(self.target, ending.documents.values(), why)
         group = _without_moved(ending.days, self.moved)
-        result = self._load(group, may_end=True)
-        if not self.plan_only:
-            brake.passed(table, wanted)
-        return group, result
+        return group, self._load(group, may_end=True)
 
     @property
     def _limits(self) -> Limits:

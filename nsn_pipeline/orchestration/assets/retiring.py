@@ -77,7 +77,7 @@ class Retiring:
     ) -> None:
         project = connections.settings.project
         limits = Limits(project.retire_max_share, project.retire_max_count, allowed)
-        brake = Brake(limits, connections.retired_today)
+        brake = Brake(limits, connections.retired_today, plan_only=plan_only)
         self._connections = connections
         self._target = target
         self._names = names

@@ -136,8 +136,9 @@ class FreshDay:
     def count(self, deed: str, table: str) -> int:
         return self.counted[deed, table]
 
-    def add(self, deed: str, table: str, records: int) -> None:
+    def add(self, deed: str, table: str, records: int) -> int:
         self.counted[deed, table] += records
+        return self.counted[deed, table]
 
 
 def brake(limits: Limits, today: FreshDay | None = None) -> Brake:

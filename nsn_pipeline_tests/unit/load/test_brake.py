@@ -2,7 +2,8 @@
 
 import pytest
 
-from nsn_pipeline.load.brake import FEW_ENDED, Limits, needs_base, refusal
+from nsn_pipeline.errors import UnreachableError
+from nsn_pipeline.load.brake import FEW_ENDED, Brake, Limits, needs_base, refusal
 from nsn_pipeline_tests.unit.load.make import FreshDay, brake
 
 LIMITS = Limits(max_share=0.10, max_count=500)
@@ -97,7 +98,6 @@ def test_what_went_earlier_in_the_day_counts_and_the_table_is_asked_for_its_size
         return 60
 
     assert judge.refusal("proc_po", 4, held) is None
-    judge.passed("proc_po", 4)
     assert asked == []
     why = judge.refusal("proc_po", 3, held)
     assert why is not None
@@ -108,11 +108,42 @@ def test_what_went_earlier_in_the_day_counts_and_the_table_is_asked_for_its_size
 
 def test_limits_of_the_two_deeds_are_counted_apart() -> None:
     today = FreshDay()
-    brake(LIMITS, today).passed("proc_po", 5)
+    assert brake(LIMITS, today).refusal("proc_po", 5, lambda: 60) is None
     assert brake(ENDS, today).refusal("proc_po", 25, lambda: 30) is None
 
 
 def test_what_a_person_allowed_leaves_the_days_count_alone() -> None:
     today = FreshDay()
-    brake(Limits(allowed=50), today).passed("proc_po", 40)
+    judge = brake(Limits(allowed=50), today)
+    assert judge.refusal("proc_po", 40, lambda: 60) is None
+    judge.not_done("proc_po", 40, 30)
+    assert today.counted.total() == 0
+
+
+def test_of_two_runs_at_once_the_second_sees_what_the_first_was_let_do() -> None:
+    """Before either has done it, and also when the first dies over it."""
+    today = FreshDay()
+    first, second = (brake(Limits(max_share=1.0, max_count=500), today) for _ in "ab")
+    assert first.refusal("proc_po", 450, lambda: 1_000) is None
+    assert "after 450 earlier today" in str(second.refusal("proc_po", 450, lambda: 1_000))
+    assert today.counted["retire", "proc_po"] == 450  # what was refused is not held against the day
+
+
+def test_what_was_let_pass_and_not_done_is_given_back() -> None:
+    today = FreshDay()
+    judge = brake(Limits(max_share=1.0), today)
+    assert judge.refusal("proc_po", 12, lambda: 60) is None
+    judge.not_done("proc_po", 12, 3)
+    assert today.counted["retire", "proc_po"] == 9
+
+
+def test_a_plan_counts_nothing_and_an_unanswered_question_neither() -> None:
+    today = FreshDay()
+    assert Brake(Limits(max_share=1.0), today, plan_only=True).refusal("t", 9, lambda: 9) is None
+
+    def away() -> int:
+        raise UnreachableError("no connection")
+
+    with pytest.raises(UnreachableError):
+        brake(LIMITS, today).refusal("t", 9, away)
     assert today.counted.total() == 0

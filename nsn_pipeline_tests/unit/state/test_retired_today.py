@@ -12,8 +12,9 @@ def at(client: redis.Redis, now: datetime, prefix: str = "nsn:a:b:c:") -> Retire
 
 
 def test_runs_of_a_day_add_up_and_the_next_day_begins_anew(client: redis.Redis) -> None:
-    at(client, NOON).add("retire", "proc_po", 3)
-    at(client, NOON + timedelta(hours=11)).add("retire", "proc_po", 2)
+    assert at(client, NOON).add("retire", "proc_po", 4) == 4
+    assert at(client, NOON + timedelta(hours=11)).add("retire", "proc_po", 2) == 6
+    assert at(client, NOON + timedelta(hours=11)).add("retire", "proc_po", -1) == 5
     assert at(client, NOON).count("retire", "proc_po") == 5
     assert at(client, NOON + timedelta(days=1)).count("retire", "proc_po") == 0
 
