@@ -4,6 +4,8 @@ Open is what was refused or failed, what a run accepted and, having ended, never
 loaded without a link it should have. What a run is still working on is not open: it is under way.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nsn_pipeline.orchestration.runs_known import RunsKnown
@@ -58,4 +60,17 @@ def _pending(
     pending = list(job_state.by_status(Status.PENDING))
     runs.learn({state.run_id for state in pending})
     left = [s for s in pending if s.run_id == finishing or runs.ended(s) is not None]
-    return left, len(pending) - len(left)
+    # A run may have written and ended since the first look: what counts is how they stand now.
+    return _standing(job_state, left), len(pending) - len(left)
+
+
+def _standing(job_state: JobState, states: Iterable[DocumentState]) -> list[DocumentState]:
+    """Those of them that are as they were."""
+    by_type: dict[str, list[DocumentState]] = defaultdict(list)
+    for state in states:
+        by_type[state.record_type].append(state)
+    standing: list[DocumentState] = []
+    for record_type, found in by_type.items():
+        now = job_state.get_many(record_type, [state.document_id for state in found])
+        standing += [state for state in found if now.get(state.document_id) == state]
+    return standing

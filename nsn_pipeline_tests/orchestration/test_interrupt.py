@@ -26,8 +26,11 @@ def test_an_interrupt_is_handed_on_and_a_failure_is_not(
     asset: dg.AssetsDefinition, ends: bool
 ) -> None:
     definitions = dg.Definitions(assets=[asset], jobs=[dg.define_asset_job("daily")])
-    job, day = definitions.resolve_job_def("daily"), date(2026, 3, 2)
+    day = date(2026, 3, 2)
     with dg.DagsterInstance.ephemeral() as instance:
+        # Within: Dagster resolves with the storage of the instance last opened in the process,
+        # which may be one that another test has closed.
+        job = definitions.resolve_job_def("daily")
 
         def run() -> None:
             execute_window(job, instance, day, day, selection=None, on_event=lambda _: None)

@@ -196,6 +196,10 @@ def test_only_a_run_that_ended_leaves_documents_unwritten(
             assert status is Status.PENDING
             yield state
 
+        def get_many(self, record_type: str, ids: list[str]) -> dict[str, DocumentState]:
+            assert (record_type, ids) == ("vendor_bill", ["1"])
+            return {"1": state}
+
     runs, states = RunsKnown(instance), cast("JobState", States())
     assert unwritten_documents(states, runs) == ([state] if left else [])
     assert runs.tries(run_id) == (0 if status is None else 2)
