@@ -38,6 +38,7 @@ from nsn_pipeline.audit.spreadsheet import csv_text
 from nsn_pipeline.commands.lines import print_phrases
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.orchestration.command_runs import end_the_killed
 from nsn_pipeline.orchestration.open_rejections import OpenList, open_rejections
 from nsn_pipeline.orchestration.snapshots import landed_decimals
 from nsn_pipeline.settings import load_settings
@@ -58,6 +59,7 @@ def run_rejections(console: Console, wanted: Wanted, how: How) -> bool:
     settings = load_settings()
     with Connections(settings, run_id="nsn-rejections") as connections:
         with dg.DagsterInstance.get() as instance:
+            end_the_killed(instance)  # else what they left would be told to be under way
             found = open_rejections(connections, instance)
         decimals = landed_decimals(connections.landing)
     now = datetime.now(UTC).astimezone(ZoneInfo(settings.project.timezone))

@@ -22,6 +22,7 @@ from nsn_pipeline.connections import Connections
 from nsn_pipeline.extract.window import local_day
 from nsn_pipeline.orchestration.assemble import build_definitions
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
+from nsn_pipeline.orchestration.command_runs import end_the_killed
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC, days_under_way
 from nsn_pipeline.orchestration.partitions import daily_partitions
 from nsn_pipeline.orchestration.replaying import (
@@ -133,6 +134,7 @@ def run_replay(
         held = stack.enter_context(Connections(settings, run_id=BY_HAND))
         _ = held.redis  # the embedded server lives as long as it has a user
         at = instance or stack.enter_context(dg.DagsterInstance.get())
+        end_the_killed(at)  # so that what they accepted and never wrote is replayed
         look = Replays(held, at)
         chosen, cures = _chosen(look, request, settings)
         report.selected = len(chosen)

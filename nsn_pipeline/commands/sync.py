@@ -15,6 +15,7 @@ from nsn_pipeline.connections import Connections
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.orchestration.assets.retiring import ALLOW_TAG
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
+from nsn_pipeline.orchestration.command_runs import end_the_killed
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC
 from nsn_pipeline.orchestration.runs import DAYS_PER_RUN, RunOutcome, execute_window, windows
 from nsn_pipeline.profiles.loader import load_profile
@@ -73,6 +74,7 @@ def run_windows(
     wanted = {ALLOW_TAG: str(request.allow_retire)} if request.allow_retire else {}
     with Connections(settings, run_id="nsn") as held, dg.DagsterInstance.get() as instance:
         _ = held.redis  # the embedded server lives as long as it has a user: keep it between steps
+        end_the_killed(instance)
         for first, last in windows(request.first, request.last, request.days_per_run):
             with Progress(console, first, last) as progress:
                 outcome = execute_window(

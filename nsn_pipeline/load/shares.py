@@ -65,6 +65,7 @@ class Share(Generic[Item]):
     items: Sequence[Item]
     follows: int  # items of later shares
     course: Course
+    is_late: bool = False  # others are worked on before it is begun
 
 
 def shares(items: Sequence[Item], size: int) -> list[Share[Item]]:
@@ -72,8 +73,13 @@ def shares(items: Sequence[Item], size: int) -> list[Share[Item]]:
     starts = range(0, max(len(items), 1), size)
     course = Course(parts=len(starts))
     return [
-        Share(items[start : start + size], max(len(items) - start - size, 0), course)
-        for start in starts
+        Share(
+            items[start : start + size],
+            follows=max(len(items) - start - size, 0),
+            course=course,
+            is_late=index >= _ABREAST,
+        )
+        for index, start in enumerate(starts)
     ]
 
 

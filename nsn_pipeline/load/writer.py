@@ -8,7 +8,7 @@ look-up finds what is still to do. Nothing is ever sent twice on a guess
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -161,7 +161,10 @@ class Loader:
         def work(share: Share[Wanted]) -> LoadResult:
             wanted = {record.key: record for record in share.items}
             ledger = Ledger(wanted, notes=ready.notes, max_attempts=self._policy.max_attempts)
-            step = partial(self._plan, table, ledger, {k: rows[k] for k in wanted if k in rows})
+            read = {key: rows[key] for key in wanted if key in rows}
+            if share.is_late:
+                read = self._without_changes(table, wanted, read)
+            step = partial(self._plan, table, ledger, read)
             return self._run(table, ledger, step, share, plan_only=plan_only, defer=defer)
 
         for part in worked(shares(ready.records, self._share), work):
@@ -248,11 +251,14 @@ class Loader:
             outbox = ledger.sort(step)
             if self._approved is not None:
                 outbox = ledger.hold_back(outbox, partial(self._approved.permits, table.name))
+            # In every round: what was to be created may turn out to be there, and live.
+            deferred = [change for change in outbox if defer is not None and defer(change)]
+            outbox = _without(outbox, deferred)
+            ledger.defer(deferred)
+            result.deferred.update({change.key: change for change in deferred})
             if first:
                 first = False
-                result.plan = step
-                if defer is not None:
-                    outbox = _without_deferred(outbox, defer, ledger, result)
+                result.plan = replace(step, changes=_without(step.changes, deferred))
                 if any(change.kind == "create" for change in outbox):
                     self._check_key_column(table)
             if plan_only:
@@ -302,6 +308,15 @@ class Loader:
             holders=holders,
             hidden=hidden,
         )
+
+    def _without_changes(
+        self, table: Table, wanted: Mapping[str, Wanted], rows: Mapping[str, Sequence[Row]]
+    ) -> Rows:
+        """Those of the rows that need no change. They were read a while ago, and what a change
+        replaces is to be told as it was just before.
+        """
+        judged = plan(table, [wanted[key] for key in rows], rows, instance=self._instance)
+        return {one.key: rows[one.key] for one in judged.changes if one.kind == "unchanged"}
 
     def _look_up(self, table: Table, column: str, values: Sequence[str]) -> LookedUp:
         return self._found(table.name, column, values, table.fields)
@@ -368,23 +383,9 @@ class Loader:
         self._sleep(delay_s)
 
 
-def _without_deferred(
-    outbox: Iterable[Change],
-    defer: Callable[[Change], bool],
-    ledger: Ledger,
-    result: LoadResult,
-) -> list[Change]:
-    kept: list[Change] = []
-    for change in outbox:
-        if defer(change):
-            result.deferred[change.key] = change
-        else:
-            kept.append(change)
-    if result.deferred:
-        ledger.defer(result.deferred.values())
-        changes = [one for one in result.plan.changes if one.key not in result.deferred]
-        result.plan = replace(result.plan, changes=changes)
-    return kept
+def _without(changes: list[Change], deferred: Sequence[Change]) -> list[Change]:
+    keys = {change.key for change in deferred}
+    return [change for change in changes if change.key not in keys] if keys else changes
 
 
 def _fail(result: LoadResult, key: str, document_id: str, problems: tuple[Problem, ...]) -> None:

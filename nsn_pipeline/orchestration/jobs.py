@@ -11,7 +11,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from nsn_pipeline.extract.window import Window, days_touched
+from nsn_pipeline.orchestration.command_runs import end_the_killed
 from nsn_pipeline.orchestration.planning import PLAN_GROUP, PLAN_JOB, PLAN_KEY
+from nsn_pipeline.orchestration.runs_known import UNFINISHED
 from nsn_pipeline.settings import ProjectSettings
 
 # A forced failure cannot prove that the old worker is gone, so loads are safe to repeat; without
@@ -27,13 +29,6 @@ DIMENSION_SYNC = "dimension_sync"
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 CATCH_UP_DAYS = 14  # how long an outage may last before a person has to backfill
 
 
@@ -107,6 +102,7 @@ def poll_schedule(
         tick: datetime = context.scheduled_execution_time
         known = set(daily.get_partition_keys(current_time=tick))
         touched = days_touched(tick - project.overlap, tick, project.timezone)
+        end_the_killed(context.instance)
         unread = unread_days(context.instance, project, tick, loaded)
         for day in sorted({*touched, *unread} & known):
             yield dg.RunRequest(run_key=f"{tick.isoformat()}:{day}", partition_key=day)

@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import RunFailureReason
 
+from nsn_pipeline.orchestration.command_runs import command_tags, vouched_for
 from nsn_pipeline.orchestration.jobs import RANGE_END_TAG, RANGE_START_TAG
 from nsn_pipeline.orchestration.reporting import TOTALS_LABEL
 
@@ -73,10 +74,11 @@ def execute_window(
     run_id = str(uuid.uuid4())
     tags = {
         **(tags or {}),
+        **command_tags(),
         RANGE_START_TAG: first.isoformat(),
         RANGE_END_TAG: last.isoformat(),
     }
-    with _watching(instance, run_id, on_event):
+    with vouched_for(instance, run_id), _watching(instance, run_id, on_event):
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,

@@ -12,11 +12,17 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from nsn_pipeline.orchestration.jobs import UNFINISHED
 from nsn_pipeline.state.job_state import DocumentState
 
 TRY_TAG = "nsn/replay_try"  # of a replay of what was never written: how many runs failed before
 _RUNS_READ = 500
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 @dataclass(frozen=True, slots=True)

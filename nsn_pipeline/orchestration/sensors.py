@@ -16,6 +16,7 @@ from nsn_pipeline.audit import replay
 from nsn_pipeline.audit.replay import Cure, OpenDocument
 from nsn_pipeline.errors import NsnError
 from nsn_pipeline.extract.window import local_day
+from nsn_pipeline.orchestration.command_runs import end_the_killed
 from nsn_pipeline.orchestration.jobs import (
     DAILY_SYNC,
     RANGE_END_TAG,
@@ -70,6 +71,8 @@ def replay_sensor(
         context: dg.SensorEvaluationContext, systems: SystemsResource
     ) -> dg.SensorResult | dg.SkipReason:
         now = datetime.now(UTC)
+        for run_id in end_the_killed(context.instance):
+            context.log.warning("run %s is marked as failed: its command was killed", run_id)
         try:
             with systems.opened(REPLAY_SENSOR, brief=True) as connections:
                 look = Replays(connections, context.instance)

@@ -337,10 +337,18 @@ def _retire_faults(target: Target) -> Iterator[str]:
             yield f"{column!r} is not written, so nothing could take it back: add it to columns"
         elif fault := _value_fault(written.converter, value):
             yield f"{column}: {fault}"
+        elif target.set_by is not None and written.literal is None:
+            yield f"{column!r} must be written from a literal: rows of a set end by retire alone"
 
 
 def _ended_faults(target: Target) -> Iterator[str]:
-    """Only a value that a sync writes can be one that it must not write too often."""
+    """Only a value that a sync writes can be one that it must not write too often.
+
+    Whether a document may end is decided as a whole, so the rows of a set have no end of their own.
+    """
+    if target.ended and target.set_by is not None:
+        yield "rows that are found by set_by end with their document, as retire says: leave it out"
+        return
     by_name = {column.column: column for column in target.columns}
     for column, values in target.ended:
         written = by_name.get(column)

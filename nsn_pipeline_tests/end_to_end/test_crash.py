@@ -1,5 +1,6 @@
 """A sync that is killed or interrupted in the middle of its writes, and started again."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -51,10 +52,9 @@ def test_a_sync_cut_short_and_started_again_leaves_every_document_once_and_whole
 
     project = project_copy(tmp_path / "project")
     company = opened(servicenow={"fault_hook": watch, "record_latency_s": 0.02})
-    command = [sys.executable, "-m", "nsn_pipeline.cli.main", "sync"]
-    command += ["--from", DAYS[0], "--to", DAYS[1]]
+    nsn = [sys.executable, "-m", "nsn_pipeline.cli.main"]
     child = subprocess.Popen(
-        command,
+        [*nsn, "sync", "--from", DAYS[0], "--to", DAYS[1]],
         cwd=project,
         env=environment(company.home),
         start_new_session=True,
@@ -72,6 +72,16 @@ def test_a_sync_cut_short_and_started_again_leaves_every_document_once_and_whole
     killed = how is signal.SIGKILL
     assert code == (-how if killed else 130)
     assert recorded_statuses(project) == ["STARTED" if killed else "FAILURE"]
+    if killed:  # and only until somebody looks
+        looked = subprocess.run(
+            [*nsn, "rejections", "--json"],
+            cwd=project,
+            env=environment(company.home),
+            capture_output=True,
+            check=False,
+        )
+        assert json.loads(looked.stdout)["unwritten"] > 0
+        assert recorded_statuses(project) == ["FAILURE"]
     # An interrupted load lets the calls that are out come back; a killed one leaves them open.
     cut_short = sum(len(written(company.home, table)) for table in TABLES)
     with company.connected() as connections:

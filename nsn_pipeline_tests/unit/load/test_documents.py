@@ -8,6 +8,7 @@ from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import ThrottledError
 from nsn_pipeline.load.documents import DocumentResult, left_live, load_documents
 from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.profiles.model import Retirement
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
 from nsn_pipeline_tests.unit.load.make import (
@@ -251,6 +252,24 @@ def test_document_that_may_not_end_yet_is_left_out_with_its_lines_and_no_other_i
     assert "9" not in {change.key for table in result.tables for change in table.plan.changes}
     assert statuses(ended_run(fake, may_end=True))["9"] == "loaded"
     assert fake.by_key(INVOICE)["9"][0]["currency"] == "XXX"
+
+
+def test_document_that_another_run_created_live_meanwhile_is_left_out_as_well(
+    fake: FakeServiceNow,
+) -> None:
+    def other_run() -> None:  # between our look-up and our write
+        fake.before_batch = None
+        row = {"u_netsuite_id": "11", "currency": "USD", "supplier": "451"}
+        fake.seed(INVOICE, [{**row, "sys_id": deterministic_sys_id("dev1", INVOICE, "11")}])
+
+    fake.before_batch = other_run
+    result = ended_run(fake, may_end=False)
+    assert [row.document_id for row in result.ending] == ["11"]
+    assert statuses(result) == {"9": "loaded", "10": "loaded"}
+    assert fake.by_key(INVOICE)["11"][0]["currency"] == "USD"
+    assert "11-1" not in fake.by_key(LINE)
+    assert statuses(ended_run(fake, may_end=True))["11"] == "loaded"
+    assert fake.by_key(INVOICE)["11"][0]["currency"] == "XXX"
 
 
 def test_plan_leaves_out_what_may_not_end_yet_as_well(fake: FakeServiceNow) -> None:

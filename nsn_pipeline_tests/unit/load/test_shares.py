@@ -1,6 +1,7 @@
 """Long lists are loaded in shares, side by side: as one load, once each, told of in order."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,10 +27,10 @@ MANY = vendors(**{f"v{number}": f"Vendor {number}" for number in range(95)})
 
 def test_shares_cover_the_list_and_know_what_follows() -> None:
     cut = shares(list(range(7)), 3)
-    assert [(list(part.items), part.follows) for part in cut] == [
-        ([0, 1, 2], 4),
-        ([3, 4, 5], 1),
-        ([6], 0),
+    assert [(list(part.items), part.follows, part.is_late) for part in cut] == [
+        ([0, 1, 2], 4, False),
+        ([3, 4, 5], 1, False),
+        ([6], 0, True),
     ]
     assert [list(part.items) for part in shares([], 3)] == [[]]
 
@@ -181,3 +182,28 @@ def _then(first: Callable[[Course], None], second: Callable[[], None]) -> Callab
         second()
 
     return both
+
+
+def test_a_late_share_looks_up_again_what_it_would_change_and_nothing_else() -> None:
+    """Rows handed to a load are as old as the shares before it took."""
+    fake = FakeServiceNow(dictionary={TABLE: {"u_netsuite_id", "name"}})
+    fake.unique_columns = {"u_netsuite_id"}
+    with loader(fake, share=10) as load:
+        load.load(VENDOR, MANY, resolver=resolver(fake))
+        known = fake.by_key(TABLE)
+        read = {key: [dict(row) for row in rows] for key, rows in known.items()}
+        for row in (known["v3"][0], known["v93"][0]):
+            row["name"] = "renamed by a person since"
+        changed = MANY.copy()
+        renamed = changed["_key"].isin(["v3", "v93"])
+        changed.loc[renamed, "name"] = "as NetSuite has it now"
+        fake.lookups.clear()
+        result = load.load(VENDOR, changed, resolver=resolver(fake), known=read)
+    before = {one.key: one.before for one in result.plan.changes if one.kind == "update"}
+    assert before == {
+        "v3": {"name": "Vendor 3"},  # of the first share, which begins at once
+        "v93": {"name": "renamed by a person since"},
+    }
+    # Each is read back after its change; before it, only the row that may be old.
+    assert Counter(values for _, _, values in fake.lookups) == {("v3",): 1, ("v93",): 2}
+    assert result.counts()["updated"] == 2

@@ -183,6 +183,14 @@ FAULTS = {
     "a set by a column that does not hold the document": (
         "set_by: u_netsuite_transaction", "set_by: u_book",
         "set_by must name a column that is written from document_id"),
+    "an end of the rows of a set": (
+        "    set_by: u_netsuite_transaction\n",
+        "    set_by: u_netsuite_transaction\n    ended: {u_book: ['9']}\n",
+        "ended: rows that are found by set_by end with their document"),
+    "retiring the rows of a set by a value that a sync could write": (
+        "set_by: u_netsuite_transaction\n    retire: delete",
+        "set_by: u_netsuite_transaction\n    retire: {set: {u_book: gone}}",
+        "'u_book' must be written from a literal"),
     "unsafe column name": (
         VENDOR_NAME, "- {column: 'name^ORx', from: name, as: text(255)}", "column"),
 }  # fmt: skip
