@@ -281,12 +281,14 @@ class Connections:
             master_key=_plain(project.master_key),
             master_key_file=project.master_key_file,
             now=self._now,
+            presence=self.redis.presence,
         )
 
     def _limiter(self, name: str, limit: int) -> Limiter:
         wait_s = BRIEF_WAIT_S if self._brief else WAIT_S
-        shared = RedisLimiter(self.redis.client, name, limit, wait_s=wait_s)
-        return FallbackLimiter(shared, name=name, limit=limit)
+        presence = self.redis.presence
+        shared = RedisLimiter(self.redis.client, name, limit, wait_s=wait_s, presence=presence)
+        return FallbackLimiter(shared, name=name, limit=limit, presence=presence)
 
     def _http(
         self,

@@ -98,7 +98,10 @@ def _alone(connections: Connections) -> Iterator[None]:
     with ExitStack() as held:
         try:
             name = f"preflight:{_fingerprint(connections)}"
-            held.enter_context(named_lock(connections.redis.client, name, _LOCK_S, wait_s=_LOCK_S))
+            redis = connections.redis
+            held.enter_context(
+                named_lock(redis.client, name, _LOCK_S, wait_s=_LOCK_S, presence=redis.presence)
+            )
         except NsnError as error:
             _log.warning("preflight_lock_unavailable error=%s", error)
         yield

@@ -1,21 +1,19 @@
 """One way to reach the state server: `REDIS_URL` when given, the embedded server otherwise.
 
-Nothing here logs or raises the password of a URL. Every command is retried three times over about
-a second when the connection breaks; all scripts of this package therefore do nothing new when they
-arrive twice.
+Nothing here logs or raises the password of a URL. How long it is waited for, and what is tried
+again, is in `patience`.
 """
 
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
 from redis.connection import UnixDomainSocketConnection
 from redis.exceptions import (
     AuthenticationError,
@@ -24,16 +22,14 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
 )
-from redis.retry import Retry
 
 from nsn_pipeline.errors import ConfigurationError, NsnError, UnreachableError, Where
 from nsn_pipeline.state.embedded import EmbeddedServer, acquire
+from nsn_pipeline.state.patience import OneRetryLayer, Patience, Presence
 
 SCHEMES = ("redis", "rediss", "unix")
-CONNECT_TIMEOUT_S = 5.0
 _CODE = re.compile(r"[A-Z]{3,16}(?=\s)")
 _HELLO_UNKNOWN = re.compile(r"(ERR )?unknown command\W+hello\b", re.IGNORECASE)
-ANSWER_TIMEOUT_S = 30.0  # the longest script handles 500 documents in a few milliseconds
 
 
 @dataclass(slots=True)
@@ -44,6 +40,7 @@ class Connection:
     server: str  # where it is, fit for logs
     notes: tuple[str, ...] = ()  # what an operator should know about this server
     embedded: EmbeddedServer | None = None
+    presence: Presence = field(default_factory=Presence)  # whether it answers
 
     def close(self) -> None:
         self.client.close()
@@ -62,17 +59,19 @@ class Connection:
         self.close()
 
 
-def connect(redis_url: str | None, home: Path) -> Connection:
+def connect(redis_url: str | None, home: Path, *, patience: Patience | None = None) -> Connection:
     """A checked connection to the server of `redis_url`, or to the embedded one under `home`.
 
     Raises ConfigurationError for a wrong URL, refused credentials or an unusable server,
     UnreachableError when nothing answers.
     """
+    presence = Presence()
+    behaviour = _behaviour(presence, patience or Patience())
     if not redis_url:
-        return _embedded(home)
+        return _embedded(home, presence, behaviour)
     place = redacted(redis_url)
     try:
-        client = redis.Redis.from_url(redis_url, decode_responses=True, **_behaviour())
+        client = redis.Redis.from_url(redis_url, decode_responses=True, **behaviour)
     except (ValueError, TypeError):  # their text may quote parts of the password
         raise ConfigurationError(f"REDIS_URL is not a valid URL ({place})") from None
     try:
@@ -81,7 +80,7 @@ def connect(redis_url: str | None, home: Path) -> Connection:
     except BaseException:
         client.close()
         raise
-    return Connection(client, place, notes)
+    return Connection(client, place, notes, presence=presence)
 
 
 def redacted(url: str) -> str:
@@ -125,7 +124,11 @@ def _as_nsn_error(error: redis.RedisError, operation: str) -> NsnError:
         case ReadOnlyError():
             return ConfigurationError("REDIS_URL names a read-only replica", where=where)
         case redis.ConnectionError() | redis.TimeoutError():  # also: still loading its data
-            return UnreachableError(f"no answer ({type(error).__name__})", where=where)
+            return UnreachableError(
+                f"no answer ({type(error).__name__}): see that the state server runs and can be"
+                " reached (`nsn doctor` tells); a repeated run writes nothing twice",
+                where=where,
+            )
         case _:
             return ConfigurationError(_refusal(error), where=where)
 
@@ -138,13 +141,12 @@ def _refusal(error: redis.RedisError) -> str:
     return f"refused ({code[0] if code else type(error).__name__})"
 
 
-def _behaviour() -> dict[str, Any]:
+def _behaviour(presence: Presence, patience: Patience) -> dict[str, Any]:
     return {
-        "socket_timeout": ANSWER_TIMEOUT_S,
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": patience.answer_s,
+        "socket_connect_timeout": patience.connect_s,
         "health_check_interval": 30,  # firewalls drop idle connections without a word
-        "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3),
-        "retry_on_error": [redis.ConnectionError, redis.TimeoutError],
+        "retry": OneRetryLayer(presence),
     }
 
 
@@ -182,13 +184,13 @@ class _RevivingConnection(UnixDomainSocketConnection):
             return super()._connect()
 
 
-def _embedded(home: Path) -> Connection:
+def _embedded(home: Path, presence: Presence, behaviour: dict[str, Any]) -> Connection:
     server = acquire(home)
     pool = redis.ConnectionPool(
         connection_class=_RevivingConnection,  # pyright: ignore[reportArgumentType]  typed as TCP
         embedded=server,
         path=server.socket_path,
         decode_responses=True,
-        **_behaviour(),
+        **behaviour,
     )
-    return Connection(redis.Redis.from_pool(pool), server.url, embedded=server)
+    return Connection(redis.Redis.from_pool(pool), server.url, embedded=server, presence=presence)

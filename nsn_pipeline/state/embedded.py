@@ -29,6 +29,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,6 +53,10 @@ from nsn_pipeline.state.server_binary import (
 
 SOCKET_PATH_LIMIT = 100  # bytes; the kernels allow 108 (Linux) and 104 (macOS) with the final NUL
 START_PATIENCE_S = 60.0  # an append-only file of a gigabyte loads in about ten seconds
+LISTEN_S = 1.0
+# In a row, before a server counts as hanging: one that loads its data says so, and one that is not
+# there refuses the connection.
+SILENT_ANSWERS = 10
 LOG_LIMIT_BYTES = 1_000_000
 # The guardian may outlive its starter: the starter's secrets must not live on in its environment.
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "TZ")
@@ -173,6 +178,7 @@ def _release(directory: Path) -> None:
 
 def _ensure_running(directory: Path, deadline: Deadline) -> None:
     """Server answering and guardian alive, or an error. The caller holds the lease."""
+    _stop_if_it_hangs(directory, deadline)
     if _answers(directory) and is_held(directory / "guardian.lock"):
         return
     with exclusive(directory / "start.lock", deadline):
@@ -298,19 +304,47 @@ def _write_record(directory: Path, record: dict[str, str]) -> None:
     unfinished.replace(directory / "server.json")
 
 
+def _stop_if_it_hangs(directory: Path, deadline: Deadline) -> None:
+    """Before the lock: all who wait for a server that hangs are told at the same time."""
+    silent = 0
+    while _heard(directory) is _Heard.SILENCE:
+        silent += 1
+        if silent == SILENT_ANSWERS:
+            raise UnreachableError(
+                f"the embedded server of {directory} runs and does not answer: it was stopped, or"
+                " its disk is stuck. Let it go on (kill -CONT) or end it (kill -KILL): the next"
+                " command starts it again, and nothing it acknowledged is lost",
+                where=deadline.where,
+            )
+        deadline.wait(f"the embedded server does not answer, see {directory / 'server.log'}")
+
+
+class _Heard(Enum):
+    READY = auto()
+    OTHER = auto()  # it still loads its data
+    SILENCE = auto()
+    NOBODY = auto()
+
+
 def _answers(directory: Path) -> bool:
     """Whether a server is ready at the recorded address (one that still loads its data is not)."""
+    return _heard(directory) is _Heard.READY
+
+
+def _heard(directory: Path) -> _Heard:
     path = _record(directory).get("socket")
     if not path:
-        return False
+        return _Heard.NOBODY
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(1.0)
+            connection.settimeout(LISTEN_S)
             connection.connect(path)
             connection.sendall(b"*1\r\n$4\r\nPING\r\n")
-            return connection.recv(64).startswith(b"+PONG")
+            return _Heard.READY if connection.recv(64).startswith(b"+PONG") else _Heard.OTHER
+    except TimeoutError:
+        return _Heard.SILENCE
     except OSError:
-        return False
+        return _Heard.NOBODY
 
 
 def _log_tail(directory: Path, lines: int = 5) -> str:

@@ -36,6 +36,7 @@ from nsn_pipeline.state.connection import translated
 
 SCHEMA = 2
 SCRIPT_BATCH = 500  # documents per script call: other users wait for a script to end
+CALLS_AT_ONCE = 20  # script calls per pipeline: all of them are answered well within one time-out
 READ_BATCH = 5_000
 FIELD, ITEM = "\x1f", "\x1e"  # between the fields of a record, between the items of a field
 ESCAPES = {"%": "%25", FIELD: "%1F", ITEM: "%1E"}
@@ -245,7 +246,7 @@ class JobState:
         )
 
     def record(self, states: Iterable[DocumentState]) -> None:
-        """Write a batch in one pipeline; of two states of one document the later one stays."""
+        """Write a batch in few round trips; of two states of one document the later one stays."""
         by_type: dict[str, list[str]] = {}
         for state in states:
             by_type.setdefault(state.record_type, []).extend(
@@ -259,6 +260,8 @@ class JobState:
                 for part in _parts(arguments, 3 * SCRIPT_BATCH):
                     documents = orjson.dumps(part)
                     self._record(keys=[self.prefix], args=[record_type, documents], client=pipeline)
+                    if len(pipeline) == CALLS_AT_ONCE:
+                        pipeline.execute()
             pipeline.execute()
 
     def forget(self, record_type: str, document_id: str) -> bool:

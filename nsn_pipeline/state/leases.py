@@ -8,6 +8,9 @@ bound takes `named_lock` and calls `renew` between its steps.
 
 Waiters queue in order of arrival. One that stops asking (killed, or paused for `PATIENCE_MS`) loses
 its place, so that it cannot hold up the others.
+
+A request that got no answer may be carried out yet, when a server that hung goes on: what it may
+have taken is given back when the server answers again. What was not acquired is not released.
 """
 
 import contextlib
@@ -21,8 +24,9 @@ from typing import Any
 
 import redis
 
-from nsn_pipeline.errors import NotSentError, NsnError, Where
+from nsn_pipeline.errors import ConfigurationError, NotSentError, NsnError, UnreachableError, Where
 from nsn_pipeline.state.connection import translated
+from nsn_pipeline.state.patience import Presence
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +104,7 @@ class RedisLimiter:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+    presence: Presence = field(default_factory=Presence)
     _keys: list[str] = field(init=False)
     _acquire: Any = field(init=False)
     _renew: Any = field(init=False)
@@ -123,6 +128,15 @@ class RedisLimiter:
         lease = Lease(self, uuid.uuid4().hex)
         try:
             self._wait(lease.token)
+        except UnreachableError:
+            self.presence.owe(lambda: self._released(lease.token))
+            raise
+        except ConfigurationError:  # refused: nothing was taken
+            raise
+        except BaseException:  # out of patience, or interrupted: a place in the queue is held
+            self._give_up(lease.token)
+            raise
+        try:
             yield lease
         finally:
             self._give_up(lease.token)
@@ -133,6 +147,7 @@ class RedisLimiter:
         while True:
             with translated(f"lease {self.name}"):
                 ahead = int(self._acquire(keys=self._keys, args=arguments))
+            self.presence.answered()
             if not ahead:
                 return
             if self.clock() >= end:
@@ -143,11 +158,19 @@ class RedisLimiter:
             self.sleep(next_poll_s(ahead, jitter=self.jitter()))
 
     def _give_up(self, token: str) -> None:
+        if self.presence.is_away():
+            self.presence.owe(lambda: self._released(token))
+            return
         try:
-            with translated(f"release {self.name}"):
-                self._release(keys=self._keys, args=[token])
+            self._released(token)
         except NsnError as error:  # the work is done, and the slot frees itself after its ttl
             logger.warning("lease_not_released name=%s error=%s", self.name, error)
+            if isinstance(error, UnreachableError):
+                self.presence.owe(lambda: self._released(token))
+
+    def _released(self, token: str) -> None:
+        with translated(f"release {self.name}"):
+            self._release(keys=self._keys, args=[token])
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +206,17 @@ def named_lock(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
+    presence: Presence | None = None,
 ) -> contextlib.AbstractContextManager[Lease]:
     """One holder of `name` at a time; `wait_s=0` asks once. Renew it when work outlasts `ttl_s`."""
     return RedisLimiter(
-        client, f"lock:{name}", 1, ttl_s, wait_s, clock=clock, sleep=sleep, jitter=jitter
+        client,
+        f"lock:{name}",
+        1,
+        ttl_s,
+        wait_s,
+        clock=clock,
+        sleep=sleep,
+        jitter=jitter,
+        presence=presence or Presence(),
     ).held()

@@ -22,9 +22,10 @@ import redis
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from nsn_pipeline.clients.tokens import Token
-from nsn_pipeline.errors import ConfigurationError, NsnError
+from nsn_pipeline.errors import ConfigurationError, NsnError, UnreachableError
 from nsn_pipeline.state.connection import translated
 from nsn_pipeline.state.leases import named_lock
+from nsn_pipeline.state.patience import Presence
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ class RedisTokenCache:
         master_key_file: Path | None = None,
         now: Callable[[], float] = time.time,
         lock_wait_s: float = LOCK_WAIT_S,
+        presence: Presence | None = None,
     ) -> None:
         self._client = client
         self._cipher = load_cipher(master_key, home, master_key_file)
         self._now = now
         self._lock_wait_s = lock_wait_s
+        self._presence = presence or Presence()
         self._own: dict[str, Token] = {}  # what this process put: used while Redis is away
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._noted: set[str] = set()
@@ -58,7 +61,7 @@ class RedisTokenCache:
     def get(self, key: str) -> Token | None:
         """The shared token while it lasts; None when there is none that this process can read."""
         try:
-            with translated("read a cached token"):
+            with self._asked("read a cached token"):
                 sealed = self._client.get(_redis_key(key))
         except NsnError as error:
             self._note("token_cache_away", key, error)
@@ -76,7 +79,7 @@ class RedisTokenCache:
         content = [key, token.value, token.expires_at, token.refresh_at]
         sealed = self._cipher.encrypt(json.dumps(content).encode())
         try:
-            with translated("cache a token"):
+            with self._asked("cache a token"):
                 self._client.set(_redis_key(key), sealed, px=lasts_ms)
         except NsnError as error:
             self._note("token_cache_away", key, error)
@@ -86,12 +89,27 @@ class RedisTokenCache:
         """Held by one thread of one process; of this process alone while Redis is away."""
         with self._locks[key], contextlib.ExitStack() as held:
             try:
-                held.enter_context(
-                    named_lock(self._client, f"token:{key}", LOCK_TTL_S, wait_s=self._lock_wait_s)
-                )
+                held.enter_context(self._shared_lock(key))
             except NsnError as error:
                 self._note("token_lock_unavailable", key, error)
             yield
+
+    def _shared_lock(self, key: str) -> contextlib.AbstractContextManager[object]:
+        _stop_if_left_alone(self._presence)
+        return named_lock(
+            self._client,
+            f"token:{key}",
+            LOCK_TTL_S,
+            wait_s=self._lock_wait_s,
+            presence=self._presence,
+        )
+
+    @contextlib.contextmanager
+    def _asked(self, operation: str) -> Iterator[None]:
+        _stop_if_left_alone(self._presence)
+        with translated(operation):
+            yield
+        self._presence.answered()
 
     def _opened(self, key: str, sealed: str) -> Token | None:
         try:
@@ -108,6 +126,11 @@ class RedisTokenCache:
         if event not in self._noted:
             self._noted.add(event)
             logger.warning("%s key=%s error=%s", event, key, str(error) or type(error).__name__)
+
+
+def _stop_if_left_alone(presence: Presence) -> None:
+    if presence.is_left_alone():
+        raise UnreachableError("left alone for a while, as it did not answer")
 
 
 def _redis_key(key: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from nsn_pipeline.errors import UnreachableError
 from nsn_pipeline.state.leases import LeaseUnavailableError
 from nsn_pipeline.state.limits import FallbackLimiter
+from nsn_pipeline.state.patience import Presence
 
 
 class Shared:
@@ -48,7 +49,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limiter(shared: Shared, clock: Clock) -> FallbackLimiter:
-    return FallbackLimiter(shared, name="netsuite:1", limit=2, clock=clock)
+    return FallbackLimiter(shared, name="netsuite:1", limit=2, presence=Presence(clock=clock))
 
 
 def test_the_shared_limit_is_kept_while_its_server_answers(
