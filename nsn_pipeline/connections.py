@@ -21,6 +21,7 @@ from nsn_pipeline.clients.accounts import (
     NetSuiteAccount,
     ServiceNowInstance,
     netsuite_account,
+    netsuite_base_url,
     servicenow_instance,
 )
 from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_source
@@ -178,7 +179,7 @@ class Connections:
     def netsuite(self) -> NetSuiteClient:
         """NetSuite's SuiteQL, within the account-wide concurrency limit."""
         settings = self.settings.netsuite
-        base_url = settings.base_url or self.account.base_url
+        base_url = netsuite_base_url(self.account, settings.base_url)
         auth = self._netsuite_auth(settings, base_url)
         limiter = self._limiter(f"netsuite:{self.account.account_id}", settings.concurrency)
         http = self._http("netsuite", base_url, auth=auth, limiter=limiter)
@@ -209,7 +210,8 @@ class Connections:
 
     def stranger_to_netsuite(self) -> Http:
         """A connection without credentials: to see who answers, and what time it is there."""
-        return self._http("netsuite", self.settings.netsuite.base_url or self.account.base_url)
+        base_url = netsuite_base_url(self.account, self.settings.netsuite.base_url)
+        return self._http("netsuite", base_url)
 
     @cached_property
     def loader(self) -> Loader:

@@ -7,13 +7,24 @@ Setup > Company > Company Information rather than to derive it (docs/facts/netsu
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from nsn_pipeline.errors import ConfigurationError
 
 _ACCOUNT = re.compile(r"([A-Za-z0-9]+)(?:[_-]([A-Za-z0-9]+))?")
 _INSTANCE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MAX_LABEL = 63  # a DNS label
+SAME_ACCOUNT = (
+    "Make NETSUITE_ACCOUNT_ID and NETSUITE_BASE_URL name the same account, with the same suffix "
+    "(_SB1, _RP): copy SuiteTalk's address from Setup > Company > Company Information > Company "
+    "URLs to NETSUITE_BASE_URL, or unset it."
+)
 _NETSUITE_DOMAIN = ".netsuite.com"
+# Oracle's own hosts, shared by all accounts, alone or before a data center (`system.na1`).
+_NO_ACCOUNTS = frozenset(
+    {"checkout", "debugger", "forms", "login", "odbcserver", "rest", "restlets", "sandbox",
+     "secure", "shopping", "status", "suitetalk", "system", "webservices", "www"}
+)  # fmt: skip
 _SERVICENOW_DOMAIN = ".service-now.com"
 
 
@@ -59,9 +70,11 @@ def netsuite_account(text: str) -> NetSuiteAccount:
     """Read an account id in any spelling: `1234567_SB1`, `1234567-sb1`, or a copied host."""
     value = _host_of(text)
     if value.lower().endswith(_NETSUITE_DOMAIN):
-        value = value.partition(".")[0]
+        # An account's hosts name the service as well: `1234567.app`, `1234567.suitetalk.api`.
+        label, _, service = value[: -len(_NETSUITE_DOMAIN)].partition(".")
+        value = label if service else ""
     match = _ACCOUNT.fullmatch(value)
-    if match is None or len(value) > _MAX_LABEL:
+    if match is None or len(value) > _MAX_LABEL or value.lower() in _NO_ACCOUNTS:
         raise ConfigurationError(
             f"{_shown(text)} is not a NetSuite account id. Copy it from Setup > Company > Company "
             "Information, for example 1234567, or 1234567_SB1 for a sandbox."
@@ -72,6 +85,30 @@ def netsuite_account(text: str) -> NetSuiteAccount:
             f"for example {match[1].upper()}_SB1."
         )
     return NetSuiteAccount("_".join(part.upper() for part in match.groups() if part))
+
+
+def netsuite_base_url(account: NetSuiteAccount, given: str | None) -> str:
+    """Where the account is called: its own host, or `given` unless that is another account's.
+
+    Credentials that go to a host of NetSuite's which is not this account's are refused there, and
+    count towards locking the user.
+    """
+    if not given:
+        return account.base_url
+    host = (urlsplit(given.strip()).hostname or "").rstrip(".")
+    if not host.endswith(_NETSUITE_DOMAIN):
+        return given
+    try:
+        named = netsuite_account(host)
+    except ConfigurationError:
+        whose = "no account"
+    else:
+        if named == account:
+            return given
+        whose = f"account {named.account_id}"
+    raise ConfigurationError(
+        f"the host {host} is that of {whose}, not of {account.account_id}. {SAME_ACCOUNT}"
+    )
 
 
 def servicenow_instance(text: str) -> ServiceNowInstance:

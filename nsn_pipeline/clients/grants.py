@@ -8,6 +8,7 @@ docs/facts/servicenow.md 1.1.
 import base64
 import binascii
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -46,8 +47,10 @@ _DIGESTS = {
     bytes.fromhex("0609608648016503040203"): "PS512",
 }
 _KEY_HEAD = 80  # bytes: version and algorithm, before the numbers of the key
-_NETSUITE_LIFE_S = 3600.0
+_NETSUITE_LIFE_S = 3600.0  # as documented: never longer
 _NETSUITE_MARGIN = 1 / 6  # renewed at 50 of 60 minutes
+_SERVICENOW_LIFE_S = 1800.0  # of an OAuth entity that nobody changed
+_LONGEST_LIFE_S = 86_400.0  # asking for the same token once a day costs nothing
 _LEAST_LIFE_S = 1.0  # of a token handed out in its last second
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -118,7 +121,9 @@ def netsuite_token_source(
         }
         asked_at = now()
         data = _ask(http, NETSUITE_TOKEN_PATH, form, _netsuite_refusal)
-        life = _life_s(data, default=_NETSUITE_LIFE_S)
+        # A new token lives an hour: one that says it is over says something else, and a 401 tells.
+        told = _life_s(data)
+        life = min(told, _NETSUITE_LIFE_S) if told and told > 0 else _NETSUITE_LIFE_S
         return _token(data, asked_at, life, margin=life * _NETSUITE_MARGIN)
 
     return fetch
@@ -144,7 +149,9 @@ def servicenow_token_source(
         # Asked early, the server returns the same token with what is left of its life, so it is
         # used to its end. A call that then comes too late gets a 401 before anything is done, and
         # is sent again with the next token.
-        life = max(_life_s(data, default=None), _LEAST_LIFE_S)
+        told = _life_s(data)
+        life = _SERVICENOW_LIFE_S if told is None else told
+        life = min(max(life, _LEAST_LIFE_S), _LONGEST_LIFE_S)
         return _token(data, asked_at, life, margin=0)
 
     return fetch
@@ -185,13 +192,14 @@ def _object(response: requests.Response, where: Where) -> dict[str, Any]:
     return data
 
 
-def _life_s(data: Mapping[str, Any], *, default: float | None) -> float:
-    """`expires_in` is a number in the samples; text is reported too."""
+def _life_s(data: Mapping[str, Any]) -> float | None:
+    """Seconds as told, in a number as in the samples or in text; None when they are no number."""
+    told = data.get("expires_in")
     try:
-        life = float(data["expires_in"])
-    except (KeyError, TypeError, ValueError):
-        life = 0.0 if default is None else default
-    return max(life, 0.0)
+        life = math.nan if isinstance(told, bool) else float(told)  # pyright: ignore[reportArgumentType]  TypeError
+    except (TypeError, ValueError, OverflowError):  # not given, no number, hundreds of digits
+        return None
+    return None if math.isnan(life) else life
 
 
 def _token(data: Mapping[str, Any], asked_at: float, life: float, *, margin: float) -> Token:

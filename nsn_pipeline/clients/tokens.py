@@ -4,6 +4,8 @@ How a token is obtained is a callable (`grants.py`), where it is shared is a `To
 (`MemoryTokenCache` here, the encrypted Redis one in `state.tokens`).
 """
 
+import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +16,14 @@ from typing import Protocol
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from nsn_pipeline.clients.refusals import GAPS_S, Refusal
 from nsn_pipeline.errors import AuthenticationError, TransientError
 
+_log = logging.getLogger(__name__)
 _PATIENCE_S = 30.0  # how long a failed early renewal is left alone while the token still works
-# How long a refusal is taken as the answer for every thread. ServiceNow gives the same token again
-# until it ends, and each further request with refused credentials counts towards locking the user.
-_REFUSED_S = 60.0
+# How long a refused token that the server stands by is left alone: ServiceNow gives the same one
+# again until it ends.
+_REFUSED_S = GAPS_S[0]
 _UNKNOWN_MARGIN_S = 60.0  # for a cached token that does not say when to renew it
 
 
@@ -88,7 +92,7 @@ class BearerAuth(AuthBase):
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._given_again = ("", 0.0)  # a refused token that the server stands by, since when
-        self._no_login: tuple[AuthenticationError, float] | None = None  # why there is none, since
+        self._no_login: tuple[AuthenticationError, Refusal] | None = None  # why there is none
 
     def __repr__(self) -> str:
         return f"BearerAuth(key={self._key!r})"
@@ -128,21 +132,30 @@ class BearerAuth(AuthBase):
             try:
                 token = self._fetch()
             except TransientError:
-                kept = self._kept(refused)
+                kept = self._kept(refused, cached, self._now() + _PATIENCE_S)
                 if kept is None:
                     raise
                 return kept
             except AuthenticationError as error:
-                self._no_login = (error, self._now())
-                raise
+                self._remember(error)
+                kept = self._kept(refused, cached, math.inf)
+                if kept is None:
+                    raise
+                left_s = kept.expires_at - self._now()
+                _log.warning("token_not_renewed key=%s left_s=%.0f %s", self._key, left_s, error)
+                return kept
             self._no_login = None
             return self._shared(token, instead_of=cached)
+
+    def _remember(self, error: AuthenticationError) -> None:
+        before = 0 if self._no_login is None else self._no_login[1].count
+        self._no_login = (error, Refusal(str(error), self._now(), before + 1))
 
     def _stop_if_refused_before(self) -> None:
         """Of many threads without a token one asks, and all get its answer."""
         if self._no_login is not None:
-            error, since = self._no_login
-            if self._now() < since + _REFUSED_S:
+            error, refusal = self._no_login
+            if self._now() < refusal.until:
                 raise AuthenticationError(error.message, where=error.where)
 
     def _shared(self, token: Token, *, instead_of: Token | None) -> Token:
@@ -157,12 +170,18 @@ class BearerAuth(AuthBase):
         self._cache.put(self._key, token)
         return token
 
-    def _kept(self, refused: str) -> Token | None:
-        """The present token while it lasts: an early renewal that fails is no emergency."""
-        token, now = self._token, self._now()
-        if token is None or token.value == refused or now >= token.expires_at - 1:
+    def _kept(self, refused: str, cached: Token | None, ask_again_at: float) -> Token | None:
+        """The present token while it lasts: an early renewal that fails is no emergency.
+
+        It goes back to where processes share it: they leave the renewal alone as well.
+        """
+        now = self._now()
+        held = [one for one in (self._token, cached) if one is not None and one.value != refused]
+        token = max(held, key=lambda one: one.expires_at, default=None)
+        if token is None or now >= token.expires_at - 1:
             return None
-        return replace(token, refresh_at=min(now + _PATIENCE_S, token.expires_at - 1))
+        kept = replace(token, refresh_at=min(ask_again_at, token.expires_at - 1))
+        return self._shared(kept, instead_of=cached)
 
 
 def basic_auth(username: str, password: str) -> AuthBase:

@@ -87,7 +87,7 @@ def _examine_netsuite(
     account = netsuite_login.check_account(checklist, section)
     if account is None:
         return False
-    base_url = section.base_url or account.base_url
+    base_url = netsuite_login.check_base_url(checklist, account, section.base_url)
     with _http(checklist, settings, "netsuite", base_url, clocks) as http:
         auth = _netsuite_auth(
             checklist, http, account, settings=settings, environment=environment, clocks=clocks
@@ -221,12 +221,15 @@ def _http(
     checklist: Checklist,
     settings: Settings,
     system: str,
-    base_url: str,
+    base_url: str | None,
     clocks: Clocks,
     *,
     auth: AuthBase | None = None,
 ) -> Iterator[Http | None]:
     """A connection, or None (and a finding) when the address is not one."""
+    if base_url is None:  # told already
+        yield None
+        return
     bundle = settings.project.ca_bundle
     try:
         http = Http(

@@ -21,7 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import SecretStr
 
-from nsn_pipeline.clients.accounts import NetSuiteAccount, netsuite_account
+from nsn_pipeline.clients.accounts import (
+    SAME_ACCOUNT,
+    NetSuiteAccount,
+    netsuite_account,
+    netsuite_base_url,
+)
 from nsn_pipeline.clients.grants import NETSUITE_TOKEN_PATH, AssertionSigner, netsuite_token_source
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.netsuite import LIMITS_PATH, NetSuiteClient
@@ -124,6 +129,16 @@ def _kind(account_id: str) -> str:
     return "production" if number.isdecimal() else "demo or partner"
 
 
+def check_base_url(checklist: Checklist, account: NetSuiteAccount, given: str | None) -> str | None:
+    """Where to call the account; None when the address given is another account's, or none's."""
+    try:
+        return netsuite_base_url(account, given)
+    except ConfigurationError as error:
+        detail = str(error).removesuffix(SAME_ACCOUNT).rstrip()
+        checklist.fail("netsuite.host", "NetSuite address", detail, SAME_ACCOUNT)
+        return None
+
+
 def check_host(
     checklist: Checklist,
     http: Http,
@@ -168,8 +183,7 @@ def check_host(
             "netsuite.host",
             title,
             f"{http.base_url} belongs to account {realm[1]}, not to {account.account_id}",
-            "Make NETSUITE_ACCOUNT_ID and NETSUITE_BASE_URL name the same account, with the same "
-            "suffix (_SB1, _RP), or unset NETSUITE_BASE_URL.",
+            SAME_ACCOUNT,
         )
         return False
     checklist.ok("netsuite.host", title, f"{http.base_url} answers")

@@ -1,6 +1,6 @@
 import pytest
 
-from nsn_pipeline.clients.accounts import netsuite_account, servicenow_instance
+from nsn_pipeline.clients.accounts import netsuite_account, netsuite_base_url, servicenow_instance
 from nsn_pipeline.errors import ConfigurationError
 
 
@@ -42,6 +42,58 @@ def test_other_account_kinds(text, canonical, label) -> None:
 def test_an_id_that_is_no_host_label_is_refused(text) -> None:
     with pytest.raises(ConfigurationError, match="Company Information"):
         netsuite_account(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "system.netsuite.com",
+        "https://system.netsuite.com/app/center/card.nl",
+        "rest.netsuite.com",
+        "system.na1.netsuite.com",
+        "webservices.eu2.netsuite.com",
+        "www.netsuite.com",
+        "netsuite.com",
+        "1234567.netsuite.com",
+        "system",
+        "REST",
+    ],
+)
+def test_a_host_that_all_accounts_share_is_no_account(text) -> None:
+    with pytest.raises(ConfigurationError, match="Company Information"):
+        netsuite_account(text)
+
+
+SANDBOX = netsuite_account("1234567_SB1")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://1234567-sb1.suitetalk.api.netsuite.com",
+        "https://1234567-SB1.suitetalk.api.netsuite.com./",
+        "https://proxy.example/netsuite",
+        "http://127.0.0.1:8080",
+    ],
+)
+def test_an_address_of_the_account_or_of_a_proxy_is_taken(given) -> None:
+    assert netsuite_base_url(SANDBOX, given) == given
+    assert netsuite_base_url(SANDBOX, None) == SANDBOX.base_url
+
+
+@pytest.mark.parametrize(
+    ("given", "whose"),
+    [
+        ("https://system.netsuite.com", "no account"),
+        ("https://rest.netsuite.com/rest", "no account"),
+        ("https://1234567.suitetalk.api.netsuite.com", "account 1234567,"),
+        ("https://1234567-sb2.suitetalk.api.netsuite.com", "account 1234567_SB2"),
+    ],
+)
+def test_another_host_of_netsuites_is_refused_before_anything_is_sent(given, whose) -> None:
+    with pytest.raises(ConfigurationError, match="NETSUITE_BASE_URL") as raised:
+        netsuite_base_url(SANDBOX, given)
+    assert whose in str(raised.value)
 
 
 @pytest.mark.parametrize("read", [netsuite_account, servicenow_instance])

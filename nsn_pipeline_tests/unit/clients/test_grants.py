@@ -15,7 +15,12 @@ from nsn_pipeline.clients.grants import (
     netsuite_token_source,
     servicenow_token_source,
 )
-from nsn_pipeline.errors import AuthenticationError, ConfigurationError, UnexpectedResponseError
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ServerFaultError,
+    UnexpectedResponseError,
+)
 from nsn_pipeline_tests.unit.clients.support import Reply, rig
 
 NOW = 1_750_000_000.0
@@ -200,6 +205,43 @@ def test_a_lenient_reading_of_expires_in(p256, given) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "life"),
+    [
+        (b"0", 3600),
+        (b"-30", 3600),
+        (b'"NaN"', 3600),
+        (b'"Infinity"', 3600),
+        (b'"-Infinity"', 3600),
+        (b"1e300", 3600),
+        (b'"1e999"', 3600),
+        (b'"1' + b"0" * 400 + b'"', 3600),
+        (b'"soon"', 3600),
+        (b"[]", 3600),
+        (b"true", 3600),
+        (b"86400", 3600),
+        (b"90", 90),
+    ],
+)
+def test_a_netsuite_token_never_lives_longer_than_an_hour_nor_dies_at_birth(
+    p256, given, life
+) -> None:
+    body = b'{"access_token": "t", "token_type": "Bearer", "expires_in": ' + given + b"}"
+    token = source(rig([Reply(body=body)]), p256)()
+    assert (token.expires_at, token.refresh_at) == (NOW + life, NOW + life * 5 / 6)
+
+
+@pytest.mark.parametrize(
+    "given", [b"NaN", b"Infinity", b"1e999", b"1" + b"0" * 400], ids=lambda given: given[:8]
+)
+def test_a_life_that_is_no_json_number_is_a_malformed_answer_and_nothing_worse(p256, given) -> None:
+    body = b'{"access_token": "t", "token_type": "Bearer", "expires_in": ' + given + b"}"
+    r = rig([Reply(body=body)])
+    with pytest.raises(ServerFaultError, match="malformed JSON"):
+        source(r, p256)()
+    assert len(r.server.requests) < 10
+
+
+@pytest.mark.parametrize(
     ("status", "code", "cause"),
     [
         (400, "invalid_grant", "clock"),
@@ -244,7 +286,24 @@ def test_servicenow_tokens_are_used_until_what_is_left_of_them_is_over(left) -> 
     assert not token.is_fresh(NOW + left)
 
 
-@pytest.mark.parametrize("left", [0, None, -5])
+@pytest.mark.parametrize(
+    ("left", "life"),
+    [
+        (None, 1800),
+        ("NaN", 1800),
+        ("soon", 1800),
+        ("Infinity", 86_400),
+        (1e300, 86_400),
+        (31_536_000, 86_400),
+        ("-Infinity", 1),
+    ],
+)
+def test_a_life_that_makes_no_sense_neither_loops_nor_lasts_for_ever(left, life) -> None:
+    _, fetch = servicenow({"access_token": "t", "expires_in": left, "token_type": "Bearer"})
+    assert fetch().expires_at == NOW + life
+
+
+@pytest.mark.parametrize("left", [0, -5])
 def test_a_servicenow_token_in_its_last_second_is_not_asked_for_again_at_once(left) -> None:
     _, fetch = servicenow({"access_token": "t", "expires_in": left, "token_type": "Bearer"})
     token = fetch()

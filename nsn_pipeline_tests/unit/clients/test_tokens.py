@@ -188,13 +188,73 @@ def test_an_expired_token_is_never_kept() -> None:
         auth.ready()
 
 
-def test_refused_credentials_are_not_papered_over() -> None:
+REVOKED = AuthenticationError("revoked", where=Where("NetSuite", "POST /token", 400))
+
+
+def test_a_refused_early_renewal_leaves_the_token_to_its_end_and_is_not_repeated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     auth, source, clock = make()
     auth.ready()
-    source.failure = AuthenticationError("revoked")
+    source.failure = REVOKED
     clock.now += 3100
-    with pytest.raises(AuthenticationError):
+    with caplog.at_level("WARNING"):
+        assert auth.ready().value == "token-1"
+    assert "token_not_renewed key=k left_s=500 NetSuite POST /token HTTP 400: revoked" in (
+        caplog.text
+    )
+    for _ in range(49):
+        clock.now += 10
+        assert auth.ready().value == "token-1"
+    assert source.calls == 2
+    clock.now += 10
+    with pytest.raises(AuthenticationError, match="revoked"):
         auth.ready()
+    assert source.calls == 3
+
+
+def test_what_another_process_keeps_after_a_refused_renewal_is_left_alone() -> None:
+    cache = MemoryTokenCache()
+    first, source, clock = make(cache)
+    first.ready()
+    source.failure = REVOKED
+    clock.now += 3100
+    first.ready()
+    second = BearerAuth(source, key="k", cache=cache, now=clock)
+    assert second.ready().value == "token-1"
+    assert source.calls == 2
+
+
+def test_a_process_that_finds_a_token_due_keeps_it_when_the_renewal_is_refused() -> None:
+    cache = MemoryTokenCache()
+    first, source, clock = make(cache)
+    first.ready()
+    source.failure = REVOKED
+    clock.now += 3100
+    assert BearerAuth(source, key="k", cache=cache, now=clock).ready().value == "token-1"
+
+
+def test_a_renewal_after_the_server_refused_the_token_fails_when_it_is_refused() -> None:
+    auth, source, clock = make()
+    token = auth.ready().value
+    source.failure = REVOKED
+    clock.now += 3100
+    auth.ready()
+    with pytest.raises(AuthenticationError, match="revoked"):
+        auth.renew(token)
+
+
+def test_a_login_that_stays_refused_is_asked_for_less_and_less_often() -> None:
+    auth, source, clock = make()
+    source.failure = REVOKED
+    asked: list[float] = []
+    for _ in range(120 * 60 // 10):
+        before = source.calls
+        with pytest.raises(AuthenticationError):
+            auth.ready()
+        asked += [clock.now - 1000] if source.calls > before else []
+        clock.now += 10
+    assert asked == [0, 60, 360, 2160, 3960, 5760]
 
 
 def test_a_cached_token_without_a_due_time_is_renewed_a_minute_early() -> None:
