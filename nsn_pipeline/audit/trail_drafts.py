@@ -91,9 +91,11 @@ def sending_drafts(
     run_id: str, record_type: str, table: str, changes: Iterable[Change], privacy: Privacy
 ) -> list[Draft]:
     """One entry per document: what is about to be sent for it to one table, old -> new."""
+    listed = list(changes)
+    hidden = _hidden(table, listed, privacy)
     by_document: dict[str, list[Told]] = defaultdict(list)
-    for change in changes:
-        by_document[change.document_id].append(_record(table, change, privacy))
+    for change in listed:
+        by_document[change.document_id].append(_record(change, hidden))
     return [
         Draft(
             Event.SENDING,
@@ -146,8 +148,7 @@ def private_values(table: str, changes: Iterable[Change], privacy: Privacy) -> d
     """The values of private columns per document, so that they can be kept out of its problems."""
     found: dict[str, set[str]] = defaultdict(set)
     told = list(changes)
-    columns = {column for change in told for column in (*change.values, *change.before)}
-    private = [column for column in columns if privacy.hides(column, table)]
+    private = _hidden(table, told, privacy)
     for change in told if private else ():
         for column in private:
             for value in (change.values.get(column), change.before.get(column)):
@@ -156,14 +157,26 @@ def private_values(table: str, changes: Iterable[Change], privacy: Privacy) -> d
     return dict(found)
 
 
-def _record(table: str, change: Change, privacy: Privacy) -> Told:
+def _record(change: Change, hidden: Collection[str]) -> Told:
+    """Both values of every field that has any; empty stays empty, so that moves are seen.
+
+    IBANs in free text are taken out of whole entries, when they are written.
+    """
+    values, before = change.values, change.before
     fields: dict[str, tuple[str, str]] = {}
-    for column in [*change.values, *(one for one in change.before if one not in change.values)]:
-        old, new = change.before.get(column, ""), change.values.get(column, "")
+    for column in (*values, *(one for one in before if one not in values)):
+        old, new = before.get(column, ""), values.get(column, "")
         if old or new:
-            fields[column] = privacy.change(table, column, old, new)
-    told: Told = {"key": change.key, "sys_id": change.sys_id, "kind": change.kind}
-    return {**told, "fields": fields}
+            if column in hidden:
+                old, new = (WITHHELD if old else ""), (WITHHELD if new else "")
+            fields[column] = old, new
+    return {"key": change.key, "sys_id": change.sys_id, "kind": change.kind, "fields": fields}
+
+
+def _hidden(table: str, changes: Iterable[Change], privacy: Privacy) -> set[str]:
+    """The columns among them whose values are private."""
+    columns = {column for change in changes for column in (*change.values, *change.before)}
+    return {column for column in columns if privacy.hides(column, table)}
 
 
 def _document(row: Mapping[str, Any]) -> Told:

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from nsn_pipeline.audit.trail_privacy import without_ibans
+from nsn_pipeline.audit.trail_privacy import may_hold_iban, without_ibans
 
 NO_HASH = "0" * 64
 _END = re.compile(rb',"hash":"([0-9a-f]{64})"}$')
@@ -77,8 +77,8 @@ class Entry:
 
 def encode(
     draft: Draft, *, seq: int, at: datetime, previous: str, same_as: int | None = None
-) -> tuple[bytes, str]:
-    """The line with its line break, and its hash."""
+) -> tuple[bytes, Entry]:
+    """The line with its line break, and the entry that it is."""
     fields: dict[str, Any] = {"seq": seq, "at": instant_text(at), "run": draft.run_id}
     if draft.day is not None:
         fields["day"] = draft.day
@@ -91,11 +91,28 @@ def encode(
         fields["same_as"] = same_as
     elif draft.documents:
         fields["of"] = packed(draft.documents)
-    if draft.data:
-        fields["data"] = without_ibans(draft.data)
+    data = draft.data
+    if data:
+        fields["data"] = data
     body = orjson.dumps(fields)
+    if data and may_hold_iban(body):
+        data = fields["data"] = without_ibans(data)
+        body = orjson.dumps(fields)
     digest = chained(previous, body)
-    return body[:-1] + b',"hash":"' + digest.encode() + b'"}\n', digest
+    entry = Entry(
+        seq=seq,
+        at=at,
+        event=draft.event,
+        run_id=draft.run_id,
+        record_type=draft.record_type,
+        day=draft.day,
+        document_id=draft.document_id,
+        documents=unpacked(fields.get("of", {})),
+        same_as=same_as,
+        data=data,
+        hash=digest,
+    )
+    return body[:-1] + b',"hash":"' + digest.encode() + b'"}\n', entry
 
 
 def decode(line: bytes) -> Entry:

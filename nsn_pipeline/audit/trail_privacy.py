@@ -53,6 +53,11 @@ _BY_COUNTRY = (
     "SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
 )
 _IBAN_LENGTHS = {text[:2]: int(text[2:]) for text in _BY_COUNTRY.split()}
+# The check digits, in the bytes of JSON. They come first, as there are fewer digits than letters.
+_PERHAPS_IBAN = re.compile(
+    rb"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})(?=(?:(?: |\xc2\xa0)?[A-Za-z0-9]){%d})"
+    % (_SHORTEST_IBAN - 4)
+)
 _REMEDY = "Correct {column}; its value is private, so the trail keeps neither it nor the details."
 
 
@@ -93,15 +98,6 @@ class Privacy:
             return column in self.by_table.get(table, ())
         return any(column in columns for columns in self.by_table.values())
 
-    def change(self, table: str, column: str, old: str, new: str) -> tuple[str, str]:
-        """Both values as the trail may hold them; empty stays empty, so that moves are seen.
-
-        IBANs in free text are taken out of whole entries, when they are written.
-        """
-        if self.hides(column, table):
-            return (WITHHELD if old else "", WITHHELD if new else "")
-        return old, new
-
     def problem(self, column: str, value: str | None, remedy: str) -> tuple[str | None, str]:
         """Value and remedy of a problem as the trail may hold them."""
         if self.hides(column):
@@ -121,6 +117,25 @@ def scrubbed(text: str) -> str:
             kept += [text[done : start.start()], WITHHELD]
             done = end
     return "".join([*kept, text[done:]]) if kept else text
+
+
+def may_hold_iban(body: bytes) -> bool:
+    """False when no text in this JSON can hold one: most entries need no closer look."""
+    return any(
+        _may_be_country(body[found.start() - 2 : found.start()])
+        and _begins_word(body, found.start() - 2)
+        for found in _PERHAPS_IBAN.finditer(body)
+    )
+
+
+def _begins_word(body: bytes, at: int) -> bool:
+    """What ends a line before it does so with a letter, as JSON writes it: an escape counts."""
+    before = body[at - 1 : at]
+    return not before.isalnum() or b"\\" in body[max(at - 6, 0) : at]
+
+
+def _may_be_country(letters: bytes) -> bool:
+    return letters.isupper() or letters.decode().upper() in _IBAN_LENGTHS
 
 
 def without_ibans(value: Any) -> Any:

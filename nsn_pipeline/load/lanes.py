@@ -33,7 +33,7 @@ class Lanes:
         clock: Callable[[], float] = time.perf_counter,
         under_way: Callable[[], int] | None = None,
     ) -> None:
-        # More threads than lanes: two shares are under way, and each looks up beside what it sends.
+        # More threads than lanes: three shares are under way, and look up beside what is sent.
         self.executor = ThreadPoolExecutor(3 * pacer.ceiling, thread_name_prefix="load")
         self.clock = clock
         self._pacer = pacer

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from nsn_pipeline.clients.servicenow import BatchItem
@@ -28,7 +28,7 @@ from nsn_pipeline.errors import (
 from nsn_pipeline.load.judge import VERSION, Answer, Judgement, Verdict, judge, prove
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.plan import Change, Row
-from nsn_pipeline.load.shares import Course
+from nsn_pipeline.load.shares import Course, Share
 from nsn_pipeline.load.table import Table
 
 _PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
@@ -72,9 +72,9 @@ class Sent:
 class Sender:
     """One round over one table; make a new one for each.
 
-    `follows` are records that others will send after these: as long as there are any, neither
-    batches nor read-backs are cut small to end together. Once the `course` is halted, nothing new
-    is begun; what is left has then no judgement.
+    As long as others of the load follow this `share`, neither batches nor read-backs are cut small
+    to end together. Once its course is halted, nothing new is begun; what is left has then no
+    judgement.
     """
 
     def __init__(
@@ -83,8 +83,7 @@ class Sender:
         table: Table,
         lanes: Lanes,
         *,
-        follows: int = 0,
-        course: Course | None = None,
+        share: Share[Any] | None = None,
     ) -> None:
         self._client = client
         self._table = table
@@ -99,8 +98,9 @@ class Sender:
         self._unproven: deque[str] = deque()
         self._working = 0
         self._lock = threading.Lock()
-        self._course = course or Course()
-        self._follows = follows
+        self._share = share or Share[Any]((), follows=0, course=Course())
+        self._course = self._share.course
+        self._follows = self._share.follows
         self._sent = Sent()
         self._keyless = 0
 
@@ -147,7 +147,10 @@ class Sender:
             if not waiting or self._course.is_halted:
                 return []
             size = self._lanes.batch_size(self._table.name, waiting + self._follows)
-            return [self._waiting.popleft() for _ in range(min(size, waiting))]
+            batch = [self._waiting.popleft() for _ in range(min(size, waiting))]
+            if not self._waiting:
+                self._share.to_send.pass_on()
+            return batch
 
     def _take_unproven(self) -> list[str]:
         """A share of the confirmed records, evenly cut; whoever leaves last takes what is left."""

@@ -1,19 +1,21 @@
-"""Works through a long list in shares, two at a time: one is prepared or proven while one is sent.
+"""Works through a long list in shares: one is prepared and one is proven while one is sent.
 
-Without it the connections are idle whenever records are compared, hashed or read back.
+Without it the connections are idle whenever records are compared, hashed or read back. Shares are
+sent in turn: side by side they would also end, and be prepared, side by side.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 SHARE = 2_000  # records: forty full batches, so that a share is long beside its own read-back
-_ABREAST = 2
+_ABREAST = 3
 
 
 class Course:
@@ -58,29 +60,60 @@ class Course:
             self._keeps_keys = True
 
 
+class Turn:
+    """A share's place in a queue: it waits for those before it, and lets the next one go."""
+
+    def __init__(self, free: threading.Event | None = None) -> None:
+        self._free = free  # None: nobody is before it
+        self._next = threading.Event()
+
+    def following(self) -> "Turn":
+        """The place behind this one."""
+        return Turn(self._next)
+
+    def wait(self) -> None:
+        """Until the share before has passed on."""
+        if self._free is not None:
+            self._free.wait()
+
+    def pass_on(self) -> None:
+        """Let the next share go; once is enough, and more do no harm."""
+        self._next.set()
+
+
 @dataclass(frozen=True, slots=True)
 class Share(Generic[Item]):
-    """Part of a list."""
+    """Part of a list. It tells of its changes, and sends them, in turn."""
 
     items: Sequence[Item]
     follows: int  # items of later shares
     course: Course
     is_late: bool = False  # others are worked on before it is begun
+    to_tell: Turn = field(default_factory=Turn)
+    to_send: Turn = field(default_factory=Turn)
 
 
 def shares(items: Sequence[Item], size: int) -> list[Share[Item]]:
-    """Cut a list; an empty one is one empty share."""
-    starts = range(0, max(len(items), 1), size)
+    """Cut a list; an empty one is one empty share.
+
+    The first is half as long: until it is prepared, nothing can be sent.
+    """
+    first = size if len(items) <= size else max(size // 2, 1)
+    starts = [0, *range(first, len(items), size)]
     course = Course(parts=len(starts))
-    return [
-        Share(
-            items[start : start + size],
-            follows=max(len(items) - start - size, 0),
+    cut: list[Share[Item]] = []
+    for index, (start, end) in enumerate(pairwise([*starts, len(items)])):
+        last = cut[-1] if cut else None
+        share = Share(
+            items[start:end],
+            follows=len(items) - end,
             course=course,
             is_late=index >= _ABREAST,
+            to_tell=last.to_tell.following() if last else Turn(),
+            to_send=last.to_send.following() if last else Turn(),
         )
-        for index, start in enumerate(starts)
-    ]
+        cut.append(share)
+    return cut
 
 
 def worked(
@@ -110,3 +143,6 @@ def _halting(share: Share[Item], work: Callable[[Share[Item]], Outcome]) -> Outc
     except BaseException:
         share.course.halt()
         raise
+    finally:
+        share.to_tell.pass_on()
+        share.to_send.pass_on()

@@ -29,7 +29,7 @@ from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, pl
 from nsn_pipeline.load.plan_document import Approved
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.sender import BatchClient, Found, Sender
-from nsn_pipeline.load.shares import SHARE, Course, Share, shares, worked
+from nsn_pipeline.load.shares import SHARE, Share, shares, worked
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import read_records, resolve_references
@@ -264,14 +264,12 @@ class Loader:
             if plan_only:
                 ledger.leave_planned(outbox)
                 break
-            if not outbox or not self._told(table, outbox, share.course):
+            if not outbox or not self._told(table, outbox, share):
                 break
+            share.to_send.wait()
             # The last share may be one small batch: what others got through counts for it, too.
             answers = share.course.answers if share.course.is_alone else 0
-            sender = Sender(
-                self._client, table, self._lanes, follows=share.follows, course=share.course
-            )
-            sent = sender.send(outbox)
+            sent = Sender(self._client, table, self._lanes, share=share).send(outbox)
             result.calls += sent.calls
             if share.course.is_halted:  # another share failed, and with it the load
                 break
@@ -281,13 +279,15 @@ class Loader:
             self._wait(ledger, waiting)
         return result
 
-    def _told(self, table: Table, outbox: Sequence[Change], course: Course) -> bool:
-        """Whether the outbox may leave. Shares are sent side by side, and told one by one."""
+    def _told(self, table: Table, outbox: Sequence[Change], share: Share[Any]) -> bool:
+        """Whether the outbox may leave. Shares are told of in turn, and later rounds between."""
+        share.to_tell.wait()
         with self._telling:
-            if course.is_halted:  # meanwhile: nothing of it will be sent
+            if share.course.is_halted:  # meanwhile: nothing of it will be sent
                 return False
             if self._before_send is not None:
                 self._before_send(table, outbox)
+        share.to_tell.pass_on()
         return True
 
     def _plan(self, table: Table, ledger: Ledger, known: Rows) -> Plan:

@@ -138,12 +138,12 @@ class Trail:
             end.seq = known or end.seq  # a number that was given once is never given again
             for draft in [*preface, *wanted]:
                 same_as = _repeated(index, listed, draft, end.seq + 1)
-                line, digest = encode(
+                line, entry = encode(
                     draft, seq=end.seq + 1, at=at, previous=end.hash, same_as=same_as
                 )
-                end.seq, end.hash = end.seq + 1, digest
+                end.seq, end.hash = entry.seq, entry.hash
                 lines.append(line)
-                added.append((decode(line), Place(end.seq, first, offset, len(line))))
+                added.append((entry, Place(end.seq, first, offset, len(line))))
                 offset += len(line)
             content = b"".join(lines)
             self._write(first, content)

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
@@ -146,9 +147,14 @@ class TrailIndex:
         """Take in the entries that follow, all of them or none."""
         with self._db:
             last: tuple[Entry, Place] | None = None
-            for entry, place in entries:
-                self._add(entry, place)
-                last = (entry, place)
+            for plain, some in groupby(entries, key=_is_plain):
+                told = list(some)
+                last = told[-1]
+                if plain:
+                    self._add_plain(told)
+                else:
+                    for entry, place in told:
+                        self._add(entry, place)
             if last is not None:
                 entry, place = last
                 self._say("segment", str(place.segment))
@@ -205,6 +211,23 @@ class TrailIndex:
                 name: cursor.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608 - fixed names
                 for name in names
             }
+
+    def _add_plain(self, told: Sequence[tuple[Entry, Place]]) -> None:
+        """The same as one by one: none of them changes what another says."""
+        self._db.executemany(
+            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, NULL)",
+            ((place.seq, place.segment, place.offset, place.length) for _, place in told),
+        )
+        codes = {name: self._code(name) for name in {entry.record_type for entry, _ in told}}
+        keys = [(codes[entry.record_type], entry.document_id, entry) for entry, _ in told]
+        self._db.executemany(
+            "INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)",
+            ((code, one, entry.seq) for code, one, entry in keys),
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, 'ok', NULL, NULL, NULL)",
+            ((code, one, instant_text(entry.at)) for code, one, entry in keys),
+        )
 
     def _add(self, entry: Entry, place: Place) -> None:
         self._db.execute(
@@ -283,6 +306,18 @@ class TrailIndex:
 
     def _say(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+def _is_plain(told: tuple[Entry, Place]) -> bool:
+    """Whether an entry tells of one document, and not how it stands."""
+    entry, _ = told
+    return (
+        entry.event not in _STATE
+        and entry.same_as is None
+        and bool(entry.record_type)
+        and entry.document_id is not None
+        and not entry.documents
+    )
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -19,7 +19,8 @@ def chain(count: int = 6) -> list[bytes]:
     previous = NO_HASH
     for seq in range(1, count + 1):
         draft = Draft(Event.ACCEPTED, f"run{seq}", "vendor_bill", documents=(str(seq), "é"))
-        line, previous = encode(draft, seq=seq, at=NOON, previous=previous)
+        line, entry = encode(draft, seq=seq, at=NOON, previous=previous)
+        previous = entry.hash
         lines.append(line)
     return lines
 
@@ -90,7 +91,8 @@ def test_a_chain_written_anew_is_found_by_who_remembers_the_old_one() -> None:
     previous = NO_HASH
     for seq in range(1, 7):
         draft = Draft(Event.ACCEPTED, "forged", "vendor_bill", documents=(str(seq),))
-        line, previous = encode(draft, seq=seq, at=NOON, previous=previous)
+        line, entry = encode(draft, seq=seq, at=NOON, previous=previous)
+        previous = entry.hash
         new.append(line)
     assert check(new).intact
     assert places(check(new, Anchor(3, hash_of(old[2]), "Dagster"))) == [("rewritten", 3)]

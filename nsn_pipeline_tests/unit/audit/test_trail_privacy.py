@@ -1,10 +1,25 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import nsn_pipeline.profiles
-from nsn_pipeline.audit.trail_privacy import WITHHELD, Privacy, is_private_name, scrubbed
+from nsn_pipeline.audit.trail_drafts import sending_drafts
+from nsn_pipeline.audit.trail_entry import NO_HASH, Draft, Event, encode
+from nsn_pipeline.audit.trail_privacy import (
+    WITHHELD,
+    Privacy,
+    is_private_name,
+    may_hold_iban,
+    scrubbed,
+    without_ibans,
+)
+from nsn_pipeline.load.plan import Change
+from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.profiles.model import Converter, Profile, TargetColumn
 
@@ -46,9 +61,16 @@ def test_names_that_only_look_like_it_are_not(name: str) -> None:
 def test_a_column_the_profile_calls_private_is_withheld_by_both_names() -> None:
     column = TargetColumn("u_note", "custentity_note", Converter("text", "40"), private=True)
     privacy = Privacy.of(with_column(column))
-    assert privacy.change("core_company", "u_note", "old", "new") == (WITHHELD, WITHHELD)
-    assert privacy.change("core_company", "u_note", "", "new") == ("", WITHHELD)
-    assert privacy.change("core_company", "name", "old", "new") == ("old", "new")
+    changes = [
+        Change("update", "1", "1", "s1", {"u_note": "new", "name": "new"}, {"u_note": "old"}),
+        Change("update", "2", "2", "s2", {"u_note": ""}, {"u_note": "old", "name": "old"}),
+    ]
+    first, second = sending_drafts("run", "vendor", "core_company", changes, privacy)
+    assert first.data["records"][0]["fields"] == {
+        "u_note": (WITHHELD, WITHHELD),
+        "name": ("", "new"),
+    }
+    assert second.data["records"][0]["fields"] == {"u_note": (WITHHELD, ""), "name": ("old", "")}
     value, remedy = privacy.problem("custentity_note", "4711", "4711 is too long")
     assert value == WITHHELD
     assert "4711" not in remedy
@@ -83,3 +105,52 @@ def test_ibans_are_found_in_free_text(text: str) -> None:
 )  # fmt: skip
 def test_other_text_is_left_alone(text: str) -> None:
     assert scrubbed(text) == text
+
+
+IBANS = (IBAN, IBAN.replace(" ", ""), IBAN.lower(), IBAN.replace(" ", "\u00a0"), "NO9386011117947")
+NEIGHBOURS = (
+    "",
+    " ",
+    "\n",
+    "\t",
+    '"',
+    "\\",
+    "\\n",
+    "\x01",
+    "\x1f",
+    "é",
+    "ß",
+    "-",
+    ":",
+    "n",
+    "/",
+    "\u2028",
+)
+
+
+@pytest.mark.parametrize("before", NEIGHBOURS)
+@pytest.mark.parametrize("iban", IBANS)
+def test_no_line_holds_an_iban_whatever_stands_before_it(iban: str, before: str) -> None:
+    text = f"memo{before}{iban}"
+    draft = Draft(Event.SENDING, "run", data={"fields": {"memo": ("", text)}})
+    line, entry = encode(draft, seq=1, at=datetime(2026, 3, 2, tzinfo=UTC), previous=NO_HASH)
+    told = orjson.loads(line)["data"]["fields"]["memo"][1]
+    assert told == scrubbed(text)
+    assert entry.data["fields"]["memo"][1] == told
+    assert (iban in told) == (before in {"", "n", "\\n"})  # there it is the end of a word
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(IBANS), st.sampled_from(NEIGHBOURS), st.text(max_size=4)),
+        max_size=6,
+    )
+)
+def test_what_needs_no_closer_look_holds_no_iban(parts: list[str]) -> None:
+    data = {"value": "".join(parts)}
+    assert may_hold_iban(orjson.dumps(data)) or without_ibans(data) == data
+
+
+def test_ids_of_servicenow_need_no_closer_look() -> None:
+    ids = [deterministic_sys_id("dev1", "core_company", str(number)) for number in range(1000)]
+    assert sum(may_hold_iban(orjson.dumps({"sys_id": one})) for one in ids) < 30

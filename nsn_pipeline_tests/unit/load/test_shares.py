@@ -28,11 +28,37 @@ MANY = vendors(**{f"v{number}": f"Vendor {number}" for number in range(95)})
 def test_shares_cover_the_list_and_know_what_follows() -> None:
     cut = shares(list(range(7)), 3)
     assert [(list(part.items), part.follows, part.is_late) for part in cut] == [
-        ([0, 1, 2], 4, False),
-        ([3, 4, 5], 1, False),
-        ([6], 0, True),
+        ([0], 6, False),  # soon prepared, so that the connections have something to do
+        ([1, 2, 3], 3, False),
+        ([4, 5, 6], 0, False),
     ]
+    assert [part.is_late for part in shares([0, 1, 2, 3], 1)] == [False, False, False, True]
     assert [list(part.items) for part in shares([], 3)] == [[]]
+    assert [list(part.items) for part in shares([0, 1, 2], 3)] == [[0, 1, 2]]
+
+
+def test_shares_are_sent_in_turn_and_prepared_while_others_are_sent() -> None:
+    fake = FakeServiceNow()
+    send = fake.batch
+    sent: list[int] = []
+    told: list[str] = []
+    second_told = threading.Event()
+
+    def tell(_table: Table, changes: Sequence[Change]) -> None:
+        told.extend(change.key for change in changes)
+        if "v5" in told:  # of the second share
+            second_told.set()
+
+    def batch(requests):
+        assert second_told.wait(5)
+        sent.extend(int(item.body["u_netsuite_id"][1:]) for item in requests)
+        return send(requests)
+
+    fake.batch = batch
+    with loader(fake, share=10, pacer=FixedPacer(1, 3), before_send=tell) as load:
+        result = load.load(VENDOR, MANY, resolver=resolver(fake))
+    assert result.counts()["created"] == 95
+    assert sent == sorted(sent)
 
 
 def test_every_record_of_every_share_is_written_once_and_told_of_by_one_thread_at_a_time(
@@ -69,7 +95,7 @@ def test_a_failure_of_one_share_ends_the_load_and_begins_no_other() -> None:
     send = fake.batch
 
     def batch(requests):
-        if any("v3" in str(item.body) for item in requests):
+        if any("v12" in str(item.body) for item in requests):  # of the second share
             refused.set()
             raise PermissionDeniedError("Failed API level ACL Validation")
         refused.wait(5)  # so that the other share is under way when this one fails
@@ -164,7 +190,7 @@ def test_a_record_that_loses_its_key_alone_in_its_share_fails_alone() -> None:
         return status, body
 
     fake._write = loses
-    with loader(fake, share=94) as load:
+    with loader(fake, share=63) as load:
         result = load.load(VENDOR, MANY, resolver=resolver(fake))
     assert (result.counts()["created"], result.counts()["failed"]) == (94, 1)
     assert result.records["v94"].problems[0].reason is Reason.NOT_STORED
