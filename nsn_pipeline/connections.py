@@ -6,7 +6,7 @@ naming. Everything is opened on first use: a step that only reads files connects
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
@@ -27,6 +27,7 @@ from nsn_pipeline.clients.accounts import (
 from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_source
 from nsn_pipeline.clients.http import Http, HttpStats
 from nsn_pipeline.clients.netsuite import NetSuiteClient
+from nsn_pipeline.clients.refusals import LoginGuard
 from nsn_pipeline.clients.retry import Limiter, RetryPolicy
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tba import END, HOW_TO_MOVE, TbaAuth, TbaCredentials
@@ -45,6 +46,7 @@ from nsn_pipeline.state.connection import Connection, connect
 from nsn_pipeline.state.job_state import JobState, key_prefix
 from nsn_pipeline.state.leases import WAIT_S, RedisLimiter
 from nsn_pipeline.state.limits import FallbackLimiter
+from nsn_pipeline.state.refused_logins import login_guard
 from nsn_pipeline.state.retired_today import RetiredToday
 from nsn_pipeline.state.tokens import RedisTokenCache
 from nsn_pipeline.state.trail import Trail
@@ -208,6 +210,20 @@ class Connections:
         limiter = self._limiter(f"servicenow:{self.instance.name}", settings.concurrency)
         return ServiceNowClient(self._http("servicenow", base_url, auth=auth, limiter=limiter))
 
+    @cached_property
+    def guards(self) -> Mapping[str, LoginGuard]:
+        """By system, what keeps a refused login from being repeated, by this process or others."""
+        settings = self.settings
+        return {
+            system: login_guard(
+                section, settings.project, client=lambda: self.redis.client, now=self._now
+            )
+            for system, section in (
+                ("netsuite", settings.netsuite),
+                ("servicenow", settings.servicenow),
+            )
+        }
+
     def stranger_to_netsuite(self) -> Http:
         """A connection without credentials: to see who answers, and what time it is there."""
         base_url = netsuite_base_url(self.account, self.settings.netsuite.base_url)
@@ -307,6 +323,7 @@ class Connections:
             system=system,
             base_url=base_url,
             auth=auth,
+            guard=self.guards[system] if auth is not None else None,
             limiter=limiter,
             policy=BRIEF_POLICY if self._brief else RetryPolicy(),
             timeout_s=BRIEF_TIMEOUT_S if self._brief else TIMEOUT_S,

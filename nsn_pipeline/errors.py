@@ -21,6 +21,7 @@ and no bodies.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,12 @@ class NsnError(Exception):
         super().__init__(f"{where}: {message}" if where else message)
         self.message = message
         self.where = where
+
+    def advised(self, remedy: str) -> Self:
+        """The same error, which also says what to do about it."""
+        self.message = f"{self.message}. {remedy}"
+        self.args = (f"{self.args[0]}. {remedy}",)
+        return self
 
 
 class ConfigurationError(NsnError):
@@ -89,7 +96,18 @@ class PermanentError(NsnError):
 
 
 class AuthenticationError(PermanentError):
-    """Credentials refused, also after one renewal."""
+    """Credentials refused, also after one renewal; `code` and `said` are the vendor's own words."""
+
+    def __init__(
+        self, message: str, *, where: Where | None = None, code: str = "", said: str = ""
+    ) -> None:
+        super().__init__(message, where=where)
+        self.code = code
+        self.said = said
+
+    def again(self) -> "AuthenticationError":
+        """The same, to be raised by another thread."""
+        return AuthenticationError(self.message, where=self.where, code=self.code, said=self.said)
 
 
 class PermissionDeniedError(PermanentError):

@@ -45,6 +45,10 @@ RETIRABLE = frozenset({"vendor", "purchase_order", "vendor_bill", "gl_posting"})
 
 _ABSENT = "is not set"
 _ATTENTION = "settings need attention: "
+CORRECT_THEM = (
+    "Correct the variables named here (.env.example says what each one takes), or store them with "
+    "`nsn credentials set`."
+)
 _DURATION = re.compile(r"^(?P<number>\d+)(?P<unit>[smhd])$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -299,8 +303,9 @@ def _both_systems(values: Mapping[str, str]) -> tuple[NetSuiteSettings, ServiceN
         try:
             _build(ServiceNowSettings, _SERVICENOW_VARIABLES, values)
         except ConfigurationError as other:
+            first = str(error).removesuffix(f". {CORRECT_THEM}")
             second = str(other).removeprefix(_ATTENTION)
-            raise ConfigurationError(f"{error}; {second}") from None
+            raise ConfigurationError(f"{first}; {second}") from None
         raise
     return netsuite, _build(ServiceNowSettings, _SERVICENOW_VARIABLES, values)
 
@@ -373,4 +378,4 @@ def _build(model: type[M], variables: dict[str, str], values: Mapping[str, str])
             )
             for fault in error.errors(include_url=False, include_input=False)
         ]
-        raise ConfigurationError(_ATTENTION + "; ".join(faults)) from None
+        raise ConfigurationError(f"{_ATTENTION}{'; '.join(faults)}. {CORRECT_THEM}") from None

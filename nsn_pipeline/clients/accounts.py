@@ -14,6 +14,7 @@ from nsn_pipeline.errors import ConfigurationError
 _ACCOUNT = re.compile(r"([A-Za-z0-9]+)(?:[_-]([A-Za-z0-9]+))?")
 _INSTANCE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MAX_LABEL = 63  # a DNS label
+_COPY_IT = "Copy it from Setup > Company > Company Information"
 SAME_ACCOUNT = (
     "Make NETSUITE_ACCOUNT_ID and NETSUITE_BASE_URL name the same account, with the same suffix "
     "(_SB1, _RP): copy SuiteTalk's address from Setup > Company > Company Information > Company "
@@ -76,13 +77,13 @@ def netsuite_account(text: str) -> NetSuiteAccount:
     match = _ACCOUNT.fullmatch(value)
     if match is None or len(value) > _MAX_LABEL or value.lower() in _NO_ACCOUNTS:
         raise ConfigurationError(
-            f"{_shown(text)} is not a NetSuite account id. Copy it from Setup > Company > Company "
-            "Information, for example 1234567, or 1234567_SB1 for a sandbox."
+            f"{_shown(text)} is not a NetSuite account id. {_COPY_IT}, for example 1234567, or "
+            "1234567_SB1 for a sandbox."
         )
     if (match[2] or "").upper() == "SB":
         raise ConfigurationError(
             f"{_shown(text)} lacks the sandbox number: sandboxes are numbered, "
-            f"for example {match[1].upper()}_SB1."
+            f"for example {match[1].upper()}_SB1. {_COPY_IT}."
         )
     return NetSuiteAccount("_".join(part.upper() for part in match.groups() if part))
 
@@ -116,9 +117,9 @@ def servicenow_instance(text: str) -> ServiceNowInstance:
     value = _host_of(text).lower().removesuffix(_SERVICENOW_DOMAIN)
     if _INSTANCE.fullmatch(value) is None:
         raise ConfigurationError(
-            f"{_shown(text)} is not a ServiceNow instance name. Use the first part of the address, "
-            "for example acme for https://acme.service-now.com; set SERVICENOW_BASE_URL for "
-            "an instance under another domain."
+            f"{_shown(text)} is not a ServiceNow instance name. Set SERVICENOW_INSTANCE to the "
+            "first part of the address, for example acme for https://acme.service-now.com; set "
+            "SERVICENOW_BASE_URL for an instance under another domain."
         )
     return ServiceNowInstance(value)
 

@@ -131,7 +131,8 @@ def unknown_if_unsafe(error: NsnError) -> NsnError:
 def refused_login(system: str, where: Where, words: VendorWords) -> AuthenticationError:
     causes = "; ".join(HIDDEN_CAUSES.get(system.lower(), ()))
     hint = f". The server does not say why; possible causes: {causes}" if causes else ""
-    return AuthenticationError(_said("credentials refused", words).rstrip(".") + hint, where=where)
+    message = _said("credentials refused", words).rstrip(".") + hint
+    return AuthenticationError(message, where=where, code=words.code, said=words.text)
 
 
 def read_words(body: bytes, secrets: Iterable[str] = ()) -> VendorWords:

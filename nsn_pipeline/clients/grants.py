@@ -173,8 +173,10 @@ def _ask(
 
 def _netsuite_refusal(words: VendorWords, where: Where) -> AuthenticationError:
     cause = _NETSUITE_CAUSES.get(words.code, "; ".join(_NETSUITE_CAUSES.values()))
-    code = words.code or "no reason given"
-    return AuthenticationError(f"no token: {code}. Possible cause: {cause}", where=where)
+    said = words.text or "no reason given"
+    return AuthenticationError(
+        f"no token: {said}. Possible cause: {cause}", where=where, code=words.code, said=words.text
+    )
 
 
 def _servicenow_refusal(words: VendorWords, where: Where) -> AuthenticationError:
@@ -182,6 +184,8 @@ def _servicenow_refusal(words: VendorWords, where: Where) -> AuthenticationError
     return AuthenticationError(
         f"no token: {said}. The server answers the same to each of these: {_SERVICENOW_CAUSES}",
         where=where,
+        code=words.code,
+        said=words.text,
     )
 
 

@@ -29,11 +29,15 @@ from requests.utils import get_environ_proxies
 from urllib3.exceptions import NewConnectionError
 
 from nsn_pipeline.clients.answers import Answer, judge, unknown_if_unsafe
+from nsn_pipeline.clients.refusals import LoginGuard
 from nsn_pipeline.clients.retry import Limiter, LocalLimiter, RetryPolicy, next_delay_s
 from nsn_pipeline.errors import (
+    AuthenticationError,
     ConfigurationError,
     NsnError,
     OutcomeUnknownError,
+    PermissionDeniedError,
+    RequestRefusedError,
     ThrottledError,
     TransientError,
     UnexpectedResponseError,
@@ -118,6 +122,7 @@ class Http:
         system: str,
         base_url: str,
         auth: AuthBase | None = None,
+        guard: LoginGuard | None = None,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 (frozen)
         limiter: Limiter | None = None,
         timeout_s: tuple[float, float] = (10, 120),
@@ -131,6 +136,7 @@ class Http:
         self.base_url = _checked_base_url(system, base_url)
         self._auth = auth
         self._renewable = auth if isinstance(auth, Renewable) else None
+        self._guard = guard or (LoginGuard(now=now) if auth is not None else None)
         self._policy = policy
         self._limiter = limiter
         self._sleep = sleep
@@ -206,7 +212,7 @@ class Http:
         attempt = 1
         while True:
             try:
-                return self._attempt(call)
+                return self._guarded(call)
             except TransientError as error:
                 if isinstance(error, ThrottledError):
                     self._count("throttled")
@@ -222,6 +228,22 @@ class Http:
                 )  # fmt: skip
                 self._sleep(delay)
                 attempt += 1
+
+    def _guarded(self, call: _Call) -> requests.Response:
+        """One attempt, unless this login was refused just now; its answer tells of the login."""
+        if self._guard is None:
+            return self._attempt(call)
+        self._guard.check()
+        try:
+            response = self._attempt(call)
+        except AuthenticationError as error:
+            self._guard.refused(error, renewable=self._renewable is not None)
+            raise
+        except (PermissionDeniedError, RequestRefusedError):
+            self._guard.accepted()
+            raise
+        self._guard.accepted()
+        return response
 
     def _attempt(self, call: _Call) -> requests.Response:
         """Send once, and once more with fresh credentials when the first ones were refused.

@@ -111,7 +111,7 @@ class LoginGuard:
     def explain(self, words: str) -> None:
         """Better words for what was refused just now: what to do about it."""
         with self._lock:
-            if self._last is not None:
+            if self._last is not None and self._now() < self._last.until:
                 self._last = replace(self._last, words=words)
                 self._memory.keep(self._last)
 

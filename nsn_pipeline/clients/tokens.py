@@ -156,7 +156,7 @@ class BearerAuth(AuthBase):
         if self._no_login is not None:
             error, refusal = self._no_login
             if self._now() < refusal.until:
-                raise AuthenticationError(error.message, where=error.where)
+                raise error.again()
 
     def _shared(self, token: Token, *, instead_of: Token | None) -> Token:
         """Put it where processes share it, unless one that lasts longer has come meanwhile.

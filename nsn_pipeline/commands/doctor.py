@@ -5,14 +5,18 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nsn_pipeline.connections import Connections
 from nsn_pipeline.doctor.examine import examine
 from nsn_pipeline.doctor.finding import Finding, Status, blockers, to_json
+from nsn_pipeline.errors import NsnError
+from nsn_pipeline.settings import load_settings
 
 _DONE, _BLOCKED = 0, 2
 _IS_ON = " is on"
@@ -38,7 +42,19 @@ def run_doctor(
         with console.status("Reading both systems; nothing is written ..."):
             findings = examine(given)
         print_findings(console, findings)
+    _try_again(given, findings)
     return _BLOCKED if blockers(findings) else _DONE
+
+
+def _try_again(environment: Mapping[str, str], findings: Sequence[Finding]) -> None:
+    """A login that is in order now is in order for jobs that were waiting after its refusal."""
+    fine = {finding.id for finding in findings if finding.status is Status.OK}
+    if "redis.reachable" not in fine:
+        return
+    with suppress(NsnError), Connections(load_settings(environment), run_id="doctor") as held:
+        for system, guard in held.guards.items():
+            if f"{system}.login" in fine:
+                guard.forget()
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:

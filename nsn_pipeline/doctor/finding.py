@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from nsn_pipeline.errors import NsnError, TransientError
+from nsn_pipeline.errors import AuthenticationError, NsnError, TransientError
 
 Fact = str | int | float | bool | None
 
@@ -60,10 +60,10 @@ class Checklist:
             id_, title, str(error), "Try again in a few minutes; if it stays, ask the vendor."
         )
 
-    def raise_outage(self, error: NsnError) -> None:
+    def raise_outage(self, error: NsnError, remedy: str = "") -> None:
         """A run raises an outage as what it is; a person is told with everything else."""
         if self._raises_outages and isinstance(error, TransientError):
-            raise error
+            raise error.advised(remedy) if remedy else error
 
     def skip(self, id_: str, title: str, waits_for: str) -> None:
         """Leave a check out because its prerequisite failed: only the root cause is named."""
@@ -76,6 +76,13 @@ class Checklist:
     @property
     def findings(self) -> list[Finding]:
         return list(self._findings.values())
+
+
+def in_its_words(error: AuthenticationError) -> str:
+    """What the vendor said of a refused login, to be put behind our own account of it."""
+    status = f"HTTP {error.where.status}" if error.where and error.where.status else ""
+    told = ", ".join(part for part in (status, error.said and f"{error.said!r}") if part)
+    return f" ({told})" if told else ""
 
 
 def blockers(findings: Iterable[Finding]) -> list[Finding]:

@@ -34,7 +34,7 @@ from nsn_pipeline.clients.suiteql import probe
 from nsn_pipeline.clients.tba import END, HOW_TO_MOVE
 from nsn_pipeline.clients.tokens import Token
 from nsn_pipeline.credentials.private_files import is_open_to_others
-from nsn_pipeline.doctor.finding import Checklist, Status
+from nsn_pipeline.doctor.finding import Checklist, Status, in_its_words
 from nsn_pipeline.doctor.settings_checks import CERTIFICATE_VARIABLE
 from nsn_pipeline.errors import (
     AuthenticationError,
@@ -156,13 +156,13 @@ def check_host(
     try:
         answer = http.request("GET", LIMITS_PATH, idempotent=True, returned=_JUDGED_HERE)
     except NsnError as error:
-        checklist.raise_outage(error)
         remedy = (
             "Set NSN_CA_BUNDLE to the certificate authority of your proxy."
             if isinstance(error, ConfigurationError)
             else "Check NETSUITE_ACCOUNT_ID, or copy the address from Setup > Company > Company "
             "Information > Company URLs to NETSUITE_BASE_URL; check proxy and firewall."
         )
+        checklist.raise_outage(error, remedy)
         checklist.fail("netsuite.host", title, str(error), remedy)
         return False
     # A bad token gets a 401 by documentation; what a missing one gets is an assumption, so any
@@ -338,21 +338,7 @@ def check_token(
     try:
         token = fetch()
     except AuthenticationError as error:
-        found = re.search(r"no token: (\w+)\.", str(error))
-        code = found[1] if found else ""
-        if code == "invalid_grant" and checklist.status("netsuite.key") is Status.WARN:
-            checklist.fail(
-                "netsuite.key",
-                "NetSuite private key",
-                f"NetSuite refuses the signature: the RSA key is shorter than {_SHORT_RSA} bits, "
-                "or its certificate is not the one that the certificate id names",
-                f"Make a new RSA key of 4096 bits, upload its certificate under {_M2M} and set "
-                "NETSUITE_CERTIFICATE_ID to the id it gets there.",
-            )
-            checklist.skip("netsuite.token", title, "a longer key")
-            return None
-        detail, remedy = _CODES.get(code, _NO_CAUSE)
-        checklist.fail("netsuite.token", title, f"{code}: {detail}", remedy, code=code)
+        _token_refused(checklist, error)
         return None
     except NsnError as error:
         checklist.failed_call("netsuite.token", title, error)
@@ -360,6 +346,24 @@ def check_token(
     life = round(token.expires_at - clocks.now())
     checklist.ok("netsuite.token", title, "NetSuite gives tokens", life_s=life)
     return fetch
+
+
+def _token_refused(checklist: Checklist, error: AuthenticationError) -> None:
+    """The cause behind NetSuite's code, as far as it can be told, and its remedy."""
+    title, words = "NetSuite token", in_its_words(error)
+    if error.code == "invalid_grant" and checklist.status("netsuite.key") is Status.WARN:
+        checklist.fail(
+            "netsuite.key",
+            "NetSuite private key",
+            f"NetSuite refuses the signature: the RSA key is shorter than {_SHORT_RSA} bits, "
+            f"or its certificate is not the one that the certificate id names{words}",
+            f"Make a new RSA key of 4096 bits, upload its certificate under {_M2M} and set "
+            "NETSUITE_CERTIFICATE_ID to the id it gets there.",
+        )
+        checklist.skip("netsuite.token", title, "a longer key")
+        return
+    detail, remedy = _CODES.get(error.code, _NO_CAUSE)
+    checklist.fail("netsuite.token", title, f"{detail}{words}", remedy, code=error.code)
 
 
 def note_tba(checklist: Checklist) -> None:
@@ -377,16 +381,16 @@ def check_login(checklist: Checklist, client: NetSuiteClient, *, tba: bool = Fal
     try:
         client.query(probe("transaction"))
     except (AuthenticationError, PermissionDeniedError) as error:
-        status = error.where.status if error.where else None
-        if error.where and NETSUITE_TOKEN_PATH in error.where.operation:
-            remedy = "Run `nsn doctor`: it tries the causes one by one."
-            checklist.fail("netsuite.token", "NetSuite token", str(error), remedy)
+        is_refused = isinstance(error, AuthenticationError)
+        if is_refused and error.where and NETSUITE_TOKEN_PATH in error.where.operation:
+            _token_refused(checklist, error)
             return False
+        words = in_its_words(error) if is_refused else f" ({error})"
         if tba:
             checklist.fail(
                 "netsuite.login",
                 title,
-                f"the signed request is refused (HTTP {status}), whatever the cause",
+                f"the signed request is refused, whatever the cause{words}",
                 "Compare NETSUITE_CONSUMER_KEY, NETSUITE_CONSUMER_SECRET, NETSUITE_TOKEN_ID and "
                 "NETSUITE_TOKEN_SECRET, and give the role 'Log in using Access Tokens'. Setup > "
                 "Users/Roles > View Login Audit Trail names the cause.",
@@ -395,7 +399,7 @@ def check_login(checklist: Checklist, client: NetSuiteClient, *, tba: bool = Fal
         checklist.fail(
             "netsuite.login",
             title,
-            f"the token is refused for queries (HTTP {status})",
+            f"the token is refused for queries{words}",
             "Give the integration's role the permissions 'REST Web Services' (Full), 'Log in using "
             "OAuth 2.0 Access Tokens' (Full) and 'SuiteAnalytics Workbook', and enable the "
             "features REST Web Services and SuiteAnalytics Workbook.",

@@ -1,37 +1,48 @@
 """The checks a job makes when it starts: roles, tables and columns, through its own connections.
 
 Seconds long, shared tokens, and remembered for ten minutes: the steps of one job ask once, also
-when they start together. A clean bill is remembered, and for a minute a refused login: NetSuite
-locks a user after five of them. Other findings are remembered for the other steps of their run
-only, so that a cure works at once, and so does another password.
+when they start together. A clean bill is remembered, and so is a refused login, by the guard of its
+system (`clients.refusals`). Other findings are remembered for the other steps of their run only,
+so that a cure works at once, and so does another password.
 """
 
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from cryptography.fernet import InvalidToken, MultiFernet
 from pydantic import SecretStr
 
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.doctor import netsuite_data, netsuite_login, servicenow_data, servicenow_tables
+from nsn_pipeline.doctor import (
+    netsuite_data,
+    netsuite_login,
+    servicenow_data,
+    servicenow_login,
+    servicenow_tables,
+)
 from nsn_pipeline.doctor.finding import Checklist, Finding, blockers, from_json, to_json
 from nsn_pipeline.doctor.needs import source_needs, target_needs
 from nsn_pipeline.doctor.settings_checks import check_version, server_info
-from nsn_pipeline.errors import AuthenticationError, ConfigurationError, NsnError
+from nsn_pipeline.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    NsnError,
+    ServerFaultError,
+    UnreachableError,
+)
 from nsn_pipeline.state.connection import translated
 from nsn_pipeline.state.leases import named_lock
-from nsn_pipeline.state.tokens import load_cipher
 
 _log = logging.getLogger(__name__)
 _KEPT_S = 600
-_REFUSED_S = 60
 _LOCK_S = 120.0  # longer than the checks take; a second examination after that does no harm
-_LOGINS = frozenset({"netsuite.token", "netsuite.login", "servicenow.login"})
+_LOGINS = frozenset(
+    {"netsuite.key", "netsuite.token", "netsuite.login", "servicenow.token", "servicenow.login"}
+)
 
 
 def preflight(
@@ -44,6 +55,9 @@ def preflight(
     kept = None if fresh else _kept(connections)
     if kept is not None:
         return kept
+    if fresh:
+        for guard in connections.guards.values():
+            guard.forget()
     with _alone(connections):
         if not fresh:
             kept = _kept(connections)
@@ -69,12 +83,12 @@ def _examined(connections: Connections, now: Callable[[], float]) -> list[Findin
         check_version(checklist, server_info(redis))
     found = blockers(checklist.findings)
     if found:
-        listed = "\n".join(f"- {finding.detail}. {finding.remedy}" for finding in found)
-        words = f"nothing was written; `nsn doctor` tells more:\n{listed}"
+        words = _stopped([_line(finding) for finding in found])
         with translated("keep what stopped the run"):
             redis.set(_stopped_key(connections), words, ex=_KEPT_S)
-        if any(finding.id in _LOGINS for finding in found):
-            _keep_refusal(connections, words)
+        for finding in found:
+            if finding.id in _LOGINS:
+                connections.guards[finding.id.partition(".")[0]].explain(_line(finding))
         raise ConfigurationError(words)
     document = to_json(checklist.findings) | {"checked_at": round(now())}
     with translated("keep the preflight"):
@@ -116,43 +130,19 @@ def _stop_if_found_before(connections: Connections) -> None:
 
 
 def _stop_if_just_refused(connections: Connections) -> None:
-    with translated("read the last refusal"):
-        sealed = connections.redis.client.get(_refusal_key(connections))
-    if not isinstance(sealed, str):
-        return
-    try:
-        digest, words = json.loads(_cipher(connections).decrypt(sealed.encode()))
-    except (InvalidToken, ValueError, TypeError):
-        return
-    if digest == _credentials_digest(connections):
-        raise ConfigurationError(
-            f"{words}\n(refused less than {_REFUSED_S} s ago with the same credentials and not "
-            "asked again, as repeated refusals lock the user out)"
-        )
+    held = {guard: guard.holding() for guard in connections.guards.values()}
+    told = [guard.told(refusal) for guard, refusal in held.items() if refusal is not None]
+    if told:
+        raise ConfigurationError(_stopped(told))
 
 
-def _keep_refusal(connections: Connections, words: str) -> None:
-    """Sealed, as the digest stands for passwords that could be guessed from it."""
-    content = json.dumps([_credentials_digest(connections), words]).encode()
-    sealed = _cipher(connections).encrypt(content)
-    with translated("keep the refusal"):
-        connections.redis.client.set(_refusal_key(connections), sealed, ex=_REFUSED_S)
+def _line(finding: Finding) -> str:
+    return f"{finding.detail}. {finding.remedy}"
 
 
-def _cipher(connections: Connections) -> MultiFernet:
-    project = connections.settings.project
-    key = project.master_key.get_secret_value() if project.master_key else None
-    return load_cipher(key, project.home, project.master_key_file)
-
-
-def _credentials_digest(connections: Connections) -> str:
-    settings = connections.settings
-    values = [*settings.netsuite, *settings.servicenow]
-    told = [
-        (name, value.get_secret_value() if isinstance(value, SecretStr) else repr(value))
-        for name, value in values
-    ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def _stopped(lines: Iterable[str]) -> str:
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"nothing was written; `nsn doctor` tells more:\n{listed}"
 
 
 def _clean_key(connections: Connections) -> str:
@@ -163,24 +153,21 @@ def _stopped_key(connections: Connections) -> str:
     return f"nsn:preflight-stopped:{_fingerprint(connections)}:{connections.run_id}"
 
 
-def _refusal_key(connections: Connections) -> str:
-    return f"nsn:refused-login:{_fingerprint(connections)}"
-
-
 def _check_netsuite(
     checklist: Checklist, connections: Connections, now: Callable[[], float]
 ) -> None:
-    client = connections.netsuite
     tba = connections.settings.netsuite.auth == "tba"
     if tba:
         netsuite_login.note_tba(checklist)
+    elif netsuite_login.check_key(checklist, connections.settings.netsuite, {}) is None:
+        return
     stranger = connections.stranger_to_netsuite()
     if not netsuite_login.check_host(checklist, stranger, connections.account, now, tba=tba):
         return
-    if not netsuite_login.check_login(checklist, client, tba=tba):
+    if not netsuite_login.check_login(checklist, connections.netsuite, tba=tba):
         return
     needs = source_needs(connections.profile)
-    found = netsuite_data.survey(client, needs)
+    found = netsuite_data.survey(connections.netsuite, needs)
     currency = connections.settings.project.base_currency
     netsuite_data.check_tables(checklist, needs, found, base_currency=currency)
 
@@ -191,9 +178,12 @@ def _check_servicenow(checklist: Checklist, connections: Connections) -> None:
         for table in servicenow_tables.check_tables(checklist, client, needs):
             servicenow_data.check_readable(checklist, client, needs[table])
     except AuthenticationError as error:
-        checklist.fail(
-            "servicenow.login", "ServiceNow login", str(error), "Run `nsn doctor` for the causes."
-        )
+        basic = connections.settings.servicenow.auth == "basic"
+        servicenow_login.login_refused(checklist, error, basic=basic)
+    except UnreachableError as error:
+        checklist.raise_outage(error, servicenow_login.CHECK_ADDRESS)
+    except ServerFaultError as error:
+        checklist.raise_outage(error, servicenow_login.NO_JSON)
 
 
 def _fingerprint(connections: Connections) -> str:

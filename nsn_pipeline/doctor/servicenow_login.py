@@ -11,10 +11,11 @@ import requests
 
 from nsn_pipeline.clients.accounts import ServiceNowInstance, servicenow_instance
 from nsn_pipeline.clients.encoded_query import Query
+from nsn_pipeline.clients.grants import SERVICENOW_TOKEN_PATH
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tokens import BearerAuth
-from nsn_pipeline.doctor.finding import Checklist
+from nsn_pipeline.doctor.finding import Checklist, in_its_words
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -24,6 +25,11 @@ from nsn_pipeline.errors import (
 from nsn_pipeline.settings import ServiceNowSettings
 
 CURRENT_USER = "/api/now/ui/user/current_user"
+CHECK_ADDRESS = "Check SERVICENOW_INSTANCE or SERVICENOW_BASE_URL, and proxy and firewall."
+NO_JSON = (
+    "Check the address, and that no login page or gateway stands in the way; during an upgrade, "
+    "wait."
+)
 _MYSELF = {
     "sysparm_query": "sys_id=javascript:gs.getUserID()",
     "sysparm_fields": "sys_id,user_name",
@@ -70,7 +76,7 @@ def check_host(checklist: Checklist, http: Http) -> bool:
         remedy = (
             "Set NSN_CA_BUNDLE to the certificate authority of your proxy."
             if isinstance(error, ConfigurationError)
-            else "Check SERVICENOW_INSTANCE or SERVICENOW_BASE_URL, and proxy and firewall."
+            else CHECK_ADDRESS
         )
         checklist.fail("servicenow.host", title, str(error), remedy)
         return False
@@ -88,8 +94,7 @@ def check_host(checklist: Checklist, http: Http) -> bool:
             "servicenow.host",
             title,
             f"{http.base_url} answers HTTP {answer.status_code} with something other than JSON",
-            "Check the address, and that no login page or gateway stands in the way; during an "
-            "upgrade, wait.",
+            NO_JSON,
         )
         return False
     checklist.ok("servicenow.host", title, f"{http.base_url} answers")
@@ -101,20 +106,8 @@ def check_token(checklist: Checklist, auth: BearerAuth) -> bool:
     title = "ServiceNow token"
     try:
         auth.ready()
-    except AuthenticationError:
-        checklist.fail(
-            "servicenow.token",
-            title,
-            "no token, and the instance answers the same to each of four causes: wrong client id "
-            "or secret; the inbound client credentials grant is off; the OAuth entity has no OAuth "
-            "Application User; that user is inactive, locked out or must reset the password",
-            "Check SERVICENOW_CLIENT_ID and SERVICENOW_CLIENT_SECRET against System OAuth > "
-            "Application Registry; set the property "
-            "glide.oauth.inbound.client.credential.grant_type.enabled to true (Washington DC or "
-            "later; OAuth itself: com.snc.platform.security.oauth.is.active); set the OAuth "
-            "Application User; unlock that user. An administrator sees the true cause in the "
-            "system log.",
-        )
+    except AuthenticationError as error:
+        _token_refused(checklist, error)
         return False
     except NsnError as error:
         checklist.failed_call("servicenow.token", title, error)
@@ -128,18 +121,8 @@ def check_login(checklist: Checklist, http: Http, *, basic: bool) -> str | None:
     title = "ServiceNow login"
     try:
         answer, user_id, name = _who_am_i(http)
-    except AuthenticationError:
-        if basic:
-            remedy = (
-                "Check SERVICENOW_USERNAME and SERVICENOW_PASSWORD. New instances deny Basic "
-                "authentication: set SERVICENOW_AUTH=client_credentials, or let this user in by "
-                "the instance's Basic authentication policy."
-            )
-            detail = "user name and password are refused, or Basic authentication is denied"
-        else:
-            remedy = "Check that the OAuth Application User is active and not locked out."
-            detail = "the instance refuses the token it has just given"
-        checklist.fail("servicenow.login", title, detail, remedy)
+    except AuthenticationError as error:
+        login_refused(checklist, error, basic=basic)
         return None
     except PermissionDeniedError:  # by the endpoint ACL: see _who_am_i
         deny_endpoints(checklist)
@@ -152,6 +135,43 @@ def check_login(checklist: Checklist, http: Http, *, basic: bool) -> str | None:
     if answer is not None:
         _check_rates(checklist, answer)
     return user_id
+
+
+def login_refused(checklist: Checklist, error: AuthenticationError, *, basic: bool) -> None:
+    """What each way to log in hides behind one refusal, and what to do about it."""
+    if error.where and SERVICENOW_TOKEN_PATH in error.where.operation:
+        _token_refused(checklist, error)
+        return
+    if basic:
+        remedy = (
+            "Check SERVICENOW_USERNAME and SERVICENOW_PASSWORD, and that the user is active, not "
+            "locked out, and need not reset the password. New instances deny Basic "
+            "authentication: set SERVICENOW_AUTH=client_credentials, or let this user in by "
+            "the instance's Basic authentication policy."
+        )
+        detail = "user name and password are refused, or Basic authentication is denied"
+    else:
+        remedy = "Check that the OAuth Application User is active and not locked out."
+        detail = "the instance refuses the token it has just given"
+    words = in_its_words(error)
+    checklist.fail("servicenow.login", "ServiceNow login", f"{detail}{words}", remedy)
+
+
+def _token_refused(checklist: Checklist, error: AuthenticationError) -> None:
+    checklist.fail(
+        "servicenow.token",
+        "ServiceNow token",
+        "no token, and the instance answers the same to each of four causes: wrong client id "
+        "or secret; the inbound client credentials grant is off; the OAuth entity has no OAuth "
+        "Application User; that user is inactive, locked out or must reset the password"
+        f"{in_its_words(error)}",
+        "Check SERVICENOW_CLIENT_ID and SERVICENOW_CLIENT_SECRET against System OAuth > "
+        "Application Registry; set the property "
+        "glide.oauth.inbound.client.credential.grant_type.enabled to true (Washington DC or "
+        "later; OAuth itself: com.snc.platform.security.oauth.is.active); set the OAuth "
+        "Application User; unlock that user. An administrator sees the true cause in the "
+        "system log.",
+    )
 
 
 def _who_am_i(http: Http) -> tuple[requests.Response | None, str, str]:

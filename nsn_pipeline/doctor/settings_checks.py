@@ -13,6 +13,7 @@ from nsn_pipeline.errors import ConfigurationError, NsnError
 from nsn_pipeline.profiles.loader import load_profile
 from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.settings import (
+    CORRECT_THEM,
     VARIABLES,
     ProjectSettings,
     Settings,
@@ -57,9 +58,8 @@ def check_settings(checklist: Checklist, environment: Mapping[str, str]) -> Sett
         checklist.fail(
             "settings.values",
             "Settings",
-            str(error),
-            "Correct the variables named here (.env.example says what each one takes), or store "
-            "them with `nsn credentials set`.",
+            str(error).removesuffix(f". {CORRECT_THEM}"),
+            CORRECT_THEM,
         )
         return None
     bundle = settings.project.ca_bundle
@@ -117,7 +117,8 @@ def check_redis(checklist: Checklist, project: ProjectSettings) -> None:
             "redis.reachable",
             title,
             str(error),
-            "Start the server or correct REDIS_URL; without REDIS_URL an embedded one is used.",
+            "See that the state server runs and can be reached, or correct REDIS_URL; without "
+            "REDIS_URL an embedded one is used.",
         )
         for name in ("version", "eviction", "persistence"):
             checklist.skip(f"redis.{name}", title, "a state server that answers")

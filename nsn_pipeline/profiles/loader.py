@@ -431,7 +431,9 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
         return path.read_text(encoding="utf-8"), text
     packaged = resources.files(__package__ or "").joinpath(f"{text}.yaml")
     if not packaged.is_file():
-        raise ConfigurationError(f"there is no profile {text!r}: name one, or give a path to YAML")
+        raise ConfigurationError(
+            f"there is no profile {text!r}: correct NSN_PROFILE, a name or a path to YAML"
+        )
     return packaged.read_text(encoding="utf-8"), text
 
 

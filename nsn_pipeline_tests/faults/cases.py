@@ -175,9 +175,9 @@ SETTINGS = (
     Seeded("The CA bundle is not there", env(NSN_CA_BUNDLE="/nowhere/ca.pem"), "settings.values",
            "NSN_CA_BUNDLE"),
     Seeded("The profile does not exist", env(NSN_PROFILE="seeds"), "settings.profile",
-           "Correct the profile"),
+           "NSN_PROFILE"),
     Seeded("Redis does not answer", env(REDIS_URL="redis://127.0.0.1:1/0"), "redis.reachable",
-           "correct REDIS_URL"),
+           "the state server runs and can be reached"),
     Seeded("Redis may evict what it is given", prepared(evicting_server), "redis.eviction",
            "Set maxmemory-policy to noeviction", WARN),
 )  # fmt: skip

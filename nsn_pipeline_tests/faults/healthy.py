@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from nsn_pipeline.doctor.examine import examine
 from nsn_pipeline.doctor.finding import Finding
@@ -43,7 +44,7 @@ class Server:
         self.app: Starlette | None = None
         config = uvicorn.Config(
             self._serve, interface="asgi3", host="127.0.0.1", port=0, log_level="error",
-            lifespan="off", ws="none",
+            lifespan="off", ws="none", date_header=False,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -54,8 +55,16 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """With the time of day as it is: the server's own header may be seconds old under load."""
         assert self.app is not None
-        await self.app(scope, receive, send)
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = (b"date", formatdate(time.time(), usegmt=True).encode())
+                message["headers"] = [*message["headers"], date]
+            await send(message)
+
+        await self.app(scope, receive, dated)
 
     def close(self) -> None:
         self._server.should_exit = True

@@ -59,6 +59,8 @@ def test_fault_is_named_with_its_remedy_and_no_other(
     assert found.detail
     # What the page calls "stops a run" stops one, and nothing else does.
     assert (job is not None) == ("fail" in wanted.values()), job
+    if job is not None and seeded.status == "fail":
+        assert seeded.advice in str(job)
 
 
 def start_of_a_job(world: World, case: Case) -> NsnError | None:

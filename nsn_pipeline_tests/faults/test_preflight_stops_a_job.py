@@ -114,7 +114,7 @@ def test_a_wrong_password_is_tried_once_and_the_right_one_works_at_once(systems:
     """Each refusal counts towards locking the integration user: one a minute, not one a table."""
     case = Case(environment=WRONG, servicenow={"basic_auth": True})
     with connected(systems, case) as (connections, world):
-        with pytest.raises(ConfigurationError, match="credentials refused"):
+        with pytest.raises(ConfigurationError, match="SERVICENOW_PASSWORD"):
             preflight(connections)
         assert connections.call_stats("servicenow").calls == 1
         asked = calls(connections)

@@ -184,5 +184,7 @@ def test_what_both_systems_lack_is_said_at_once() -> None:
         load_settings(given)
     assert str(caught.value) == (
         "settings need attention: NETSUITE_AUTH=oauth2 needs NETSUITE_CLIENT_ID, "
-        "NETSUITE_CERTIFICATE_ID, NETSUITE_PRIVATE_KEY; SERVICENOW_INSTANCE: is not set"
+        "NETSUITE_CERTIFICATE_ID, NETSUITE_PRIVATE_KEY; SERVICENOW_INSTANCE: is not set. "
+        "Correct the variables named here (.env.example says what each one takes), or store them "
+        "with `nsn credentials set`."
     )
