@@ -14,6 +14,7 @@ from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import ConfigurationError, PermissionDeniedError, UnreachableError
 from nsn_pipeline.load.pacing import FixedPacer
 from nsn_pipeline.load.plan import Change
+from nsn_pipeline.load.sender import Sender, Sent
 from nsn_pipeline.load.shares import Course, Share, shares, worked
 from nsn_pipeline.load.table import Table
 from nsn_pipeline.state.trail import Trail
@@ -37,28 +38,63 @@ def test_shares_cover_the_list_and_know_what_follows() -> None:
     assert [list(part.items) for part in shares([0, 1, 2], 3)] == [[0, 1, 2]]
 
 
-def test_shares_are_sent_in_turn_and_prepared_while_others_are_sent() -> None:
+def test_shares_are_sent_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second share is ready while the first has its first batches out, and waits."""
     fake = FakeServiceNow()
-    send = fake.batch
-    sent: list[int] = []
-    told: list[str] = []
-    second_told = threading.Event()
+    find, call, send = fake.find, fake.batch, Sender.send
+    looked_up, told = threading.Event(), threading.Event()
+    left: dict[str, list[int]] = {}
+    senders: list[Sender] = []
+
+    def look_up(table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found:
+        found = find(table, key, values, fields)
+        if "v10" in values:
+            looked_up.set()
+        return found
 
     def tell(_table: Table, changes: Sequence[Change]) -> None:
-        told.extend(change.key for change in changes)
-        if "v5" in told:  # of the second share
-            second_told.set()
+        if changes[0].key == "v0":
+            assert looked_up.wait(5)
+        if changes[0].key == "v10":
+            told.set()
 
     def batch(requests):
-        assert second_told.wait(5)
-        sent.extend(int(item.body["u_netsuite_id"][1:]) for item in requests)
+        assert told.wait(5)
+        return call(requests)
+
+    def watched(sender: Sender, changes: Sequence[Change]) -> Sent:
+        left.setdefault(changes[0].key, [len(other._waiting) for other in senders])
+        senders.append(sender)
+        return send(sender, changes)
+
+    fake.find, fake.batch = look_up, batch
+    monkeypatch.setattr(Sender, "send", watched)
+    with loader(fake, share=20, pacer=FixedPacer(2, 1), before_send=tell) as load:
+        result = load.load(VENDOR, MANY, resolver=resolver(fake))
+    assert result.counts()["created"] == 95
+    assert list(left) == ["v0", "v10", "v30", "v50", "v70", "v90"]
+    assert not any(sum(one) for one in left.values())  # nothing of earlier shares waits
+
+
+def test_the_next_share_is_prepared_while_one_is_sent() -> None:
+    fake = FakeServiceNow()
+    send = fake.batch
+    told = threading.Event()
+    waited: list[bool] = []
+
+    def tell(_table: Table, changes: Sequence[Change]) -> None:
+        if changes[0].key == "v5":  # the second share, which was looked up and planned
+            told.set()
+
+    def batch(requests):
+        waited.append(told.wait(5))
         return send(requests)
 
     fake.batch = batch
-    with loader(fake, share=10, pacer=FixedPacer(1, 3), before_send=tell) as load:
+    with loader(fake, share=10, pacer=FixedPacer(2, 5), before_send=tell) as load:
         result = load.load(VENDOR, MANY, resolver=resolver(fake))
     assert result.counts()["created"] == 95
-    assert sent == sorted(sent)
+    assert all(waited)
 
 
 def test_every_record_of_every_share_is_written_once_and_told_of_by_one_thread_at_a_time(
