@@ -6,6 +6,7 @@ columns that do not exist, converters that do not suit the column, references to
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -136,7 +137,11 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def load_profile(name_or_path: str | Path) -> Profile:
     """The profile of that name beside this module, or the one in that file."""
-    text, shown = _read(name_or_path)
+    return _parsed(*_read(name_or_path))
+
+
+@lru_cache(maxsize=8)  # every step of a run asks for it, and reading YAML takes a tenth of a second
+def _parsed(text: str, shown: str) -> Profile:
     try:
         data: object = yaml.load(text, _UniqueKeys)  # noqa: S506 - derived from SafeLoader
         block = _ProfileBlock.model_validate(data)

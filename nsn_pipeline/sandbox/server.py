@@ -184,6 +184,9 @@ def _bound(port: int) -> socket.socket:
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # asyncio sets it on sockets that name their protocol, and these do not: an answer's body
+        # would wait 40 ms for the acknowledgement of its head.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((HOST, port))
         listener.listen(_BACKLOG)  # only now is it certain that nobody else has the port
     except OSError:

@@ -26,6 +26,7 @@ from nsn_pipeline.sandbox.netsuite.store import Store as NetSuiteStore
 from nsn_pipeline.sandbox.server import run_sandbox
 from nsn_pipeline.sandbox.servicenow.options import RequestInfo
 from nsn_pipeline.settings import VARIABLES, load_project_settings, load_settings
+from nsn_pipeline_tests.support.instances import ephemeral_instance
 
 Rows = list[dict[str, str | None]]
 FIRST, LAST = date(2026, 3, 2), date(2026, 3, 8)  # the days of the generated company
@@ -146,7 +147,7 @@ def company(
                 **data,
             )
         )
-        instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+        instance = stack.enter_context(ephemeral_instance())
         held = stack.enter_context(Connections(load_settings(), run_id="test"))
         _ = held.redis  # one server for all runs of the block
         yield Company(home, info, instance, writes)
