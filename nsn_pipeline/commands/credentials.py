@@ -32,8 +32,8 @@ from nsn_pipeline.credentials.master_key import (
     FILE_VARIABLE,
     VARIABLE,
     KeySource,
-    previous_keys,
 )
+from nsn_pipeline.credentials.previous_keys import previous_keys
 from nsn_pipeline.credentials.private_files import create_private, is_open_to_others
 from nsn_pipeline.credentials.store import CredentialStore, Rotation, is_overridden
 from nsn_pipeline.errors import ConfigurationError
@@ -124,7 +124,7 @@ def rotate_master_key(
     rotation = store.rotate(hand_over)
     _say(console, f"{store.path} is encrypted with a new key (id {rotation.new_key_id}).")
     _say(console, _what_to_do(rotation, new_key_file))
-    _say(console, "Copies of the file made before now still open with the old key.")
+    _say(console, "Copies of it made before now still open for whoever has the old key.")
 
 
 def remove_credentials(
@@ -276,8 +276,8 @@ def _what_to_do(rotation: Rotation, new_key_file: Path | None) -> str:
         old = previous_keys(Path(rotation.where))
         return (
             f"The new key is in {rotation.where} ({FILE_VARIABLE}): keep a copy of that file. The "
-            f"old one is in {old}, for other NSN_HOMEs that share the file: rotate there as well, "
-            f"then delete {old.name}."
+            f"old one opens nothing of this NSN_HOME any more. It is in {old} for other NSN_HOMEs "
+            f"that share the file: rotate there as well, then delete {old.name}."
         )
     if rotation.source is KeySource.KEYRING:
         return (

@@ -9,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import SecretStr
 
 from nsn_pipeline.credentials.os_keyring import Keyring, find_os_keyring
+from nsn_pipeline.credentials.previous_keys import previous_keys, read_previous, write_previous
 from nsn_pipeline.credentials.private_files import read_private, replace_private
 from nsn_pipeline.errors import ConfigurationError
 
@@ -51,6 +53,8 @@ class MasterKey:
     where: str
     keys: tuple[SecretStr, ...] = field(repr=False)
     keyring: Keyring | None = field(default=None, repr=False, compare=False)
+    # Keys of this source that the home refuses since it was rotated: by id, since which day.
+    refused: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
 
     @property
     def key_id(self) -> str:
@@ -81,8 +85,17 @@ class MasterKey:
     def set_aside(self) -> None:
         """Keep the keys of a file beside it: other NSN_HOMEs may share that file."""
         if self.source is KeySource.FILE:
-            text = ",".join(key.get_secret_value() for key in self.keys)
-            replace_private(previous_keys(Path(self.where)), f"{text}\n".encode())
+            path = Path(self.where)
+            kept = read_previous(path).with_keys(key.get_secret_value() for key in self.keys)
+            write_previous(path, kept)
+
+    def refuse_previous(self, home: Path, day: date) -> None:
+        """None of the keys beside a key file opens anything of this home from now on."""
+        if self.source is KeySource.FILE:
+            path = Path(self.where)
+            previous = read_previous(path)
+            ids = [_key_id(SecretStr(key)) for key in previous.keys]
+            write_previous(path, previous.refusing(home, ids, day.isoformat()))
 
     def settle(self, new: SecretStr) -> None:
         """Drop the old keys where they are kept."""
@@ -104,8 +117,11 @@ def find_master_key(
     *,
     create: bool = False,
     find_keyring: Callable[[], Keyring | None] = find_os_keyring,
+    home: Path | None = None,
 ) -> MasterKey:
     """The master key. `create` may make one in an OS keyring, where nothing has to be set up.
+
+    `home`, whose key this is, may refuse keys that a rotation has replaced.
 
     Raises ConfigurationError when there is none, or when what is given is not one.
     """
@@ -114,7 +130,7 @@ def find_master_key(
         return MasterKey(KeySource.ENVIRONMENT, VARIABLE, keys)
     if environment.get(FILE_VARIABLE):
         path = Path(environment[FILE_VARIABLE]).expanduser().absolute()
-        return MasterKey(KeySource.FILE, str(path), _file_keys(path))
+        return _file_key(path, home)
     keyring = find_keyring()
     if keyring is None:
         raise ConfigurationError(NO_MASTER_KEY)
@@ -133,18 +149,15 @@ def new_key() -> SecretStr:
     return SecretStr(Fernet.generate_key().decode())
 
 
-def previous_keys(path: Path) -> Path:
-    """Where a rotation leaves the keys that a key file held before."""
-    return path.with_name(f"{path.name}.old")
-
-
-def _file_keys(path: Path) -> tuple[SecretStr, ...]:
+def _file_key(path: Path, home: Path | None) -> MasterKey:
     """The file's keys, then those a rotation in another NSN_HOME replaced: they only decrypt."""
     keys = _parsed(_file_text(path), str(path))
-    old = previous_keys(path)
-    if old.exists():
-        keys += _parsed(_file_text(old), str(old))
-    return tuple(dict.fromkeys(keys))
+    previous = read_previous(path)
+    refused = previous.refused_by(home)
+    if previous.keys:
+        old = _parsed(",".join(previous.keys), str(previous_keys(path)))
+        keys += tuple(key for key in old if _key_id(key) not in refused)
+    return MasterKey(KeySource.FILE, str(path), tuple(dict.fromkeys(keys)), refused=refused)
 
 
 def _file_text(path: Path) -> str:

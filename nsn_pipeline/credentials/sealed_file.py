@@ -76,6 +76,13 @@ def read_envelope(content: bytes, where: str) -> Envelope:
 
 def open_envelope(envelope: Envelope, key: MasterKey, where: str) -> Entries:
     """Raises WrongKeyError when none of the keys sealed it."""
+    if envelope.key_id in key.refused:
+        raise WrongKeyError(
+            f"{where} is a copy from before {key.refused[envelope.key_id]}: since "
+            "`nsn credentials rotate` on that day the key it is encrypted with (key id "
+            f"{envelope.key_id}) is refused. Nothing was changed. Restore a copy made since then, "
+            "or delete the file and set the credentials again"
+        )
     if envelope.key_id not in key.key_ids:
         raise WrongKeyError(
             f"the master key of {key.where} (key id {', '.join(key.key_ids)}) is not the one "

@@ -8,6 +8,7 @@ never written over.
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -72,7 +73,12 @@ class CredentialStore:
         return self.path.exists() or self.path.is_symlink()
 
     def master_key(self, *, create: bool = False) -> MasterKey:
-        return find_master_key(self._environment, create=create, find_keyring=self._find_keyring)
+        return find_master_key(
+            self._environment,
+            create=create,
+            find_keyring=self._find_keyring,
+            home=self.path.parent,
+        )
 
     def ensure_master_key(self) -> None:
         """Raise ConfigurationError when a change could not be encrypted."""
@@ -115,7 +121,9 @@ class CredentialStore:
             self._write(entries, self.master_key() if entries else None)
             return True
 
-    def rotate(self, hand_over: HandOver) -> Rotation:
+    def rotate(
+        self, hand_over: HandOver, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> Rotation:
         """Encrypt everything with a new key; the old one opens nothing afterwards.
 
         The new key is kept beside the old one until the file is written: whenever this is
@@ -126,7 +134,7 @@ class CredentialStore:
             raise ConfigurationError(
                 f"there is no {self.path}: nothing is encrypted with the master key"
             )
-        with self._changing():
+        with self._changing(), self._alone_with_the_key():
             entries = self.read()
             old, new = self.master_key(), new_key()
             replacement = old.replaced_by(new)
@@ -137,6 +145,7 @@ class CredentialStore:
                 old.set_aside()
             self._write(entries, replacement)
             if old.source is not KeySource.ENVIRONMENT:
+                old.refuse_previous(self.path.parent, now().date())
                 old.settle(new)
             return Rotation(old.source, old.where, old.key_id, replacement.key_id)
 
@@ -157,19 +166,33 @@ class CredentialStore:
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         prepare_directory(self.path.parent)
-        with contextlib.ExitStack() as held:
-            try:
-                lock = exclusive(self.path.with_name(LOCK_NAME), Deadline(LOCK_WAIT_S))
-                held.enter_context(lock)
-            except UnreachableError as error:
-                raise ConfigurationError(
-                    f"another nsn has been changing {self.path} for {LOCK_WAIT_S:g} s: try again"
-                ) from error
-            except OSError as error:
-                raise ConfigurationError(
-                    f"cannot lock {self.path.parent}: {error.strerror}"
-                ) from error
+        with _locked(self.path.with_name(LOCK_NAME), self.path):
             yield
+
+    @contextlib.contextmanager
+    def _alone_with_the_key(self) -> Iterator[None]:
+        """Of two homes that share a key file one rotates: neither loses the key of the other."""
+        key = self.master_key()
+        if key.source is not KeySource.FILE:
+            yield
+            return
+        path = Path(key.where).resolve()
+        with _locked(path.with_name(f"{path.name}.lock"), path):
+            yield
+
+
+@contextlib.contextmanager
+def _locked(lock: Path, what: Path) -> Iterator[None]:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(exclusive(lock, Deadline(LOCK_WAIT_S)))
+        except UnreachableError as error:
+            raise ConfigurationError(
+                f"another nsn has been changing {what} for {LOCK_WAIT_S:g} s: try again"
+            ) from error
+        except OSError as error:
+            raise ConfigurationError(f"cannot lock {lock.parent}: {error.strerror}") from error
+        yield
 
 
 def load(

@@ -1,8 +1,11 @@
 import os
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -140,9 +143,10 @@ def test_a_linked_key_file_stays_a_link(home: Path, key_file: Path, tmp_path: Pa
     assert_opens(store)
 
 
-# Key file, old keys, store and key file are written in turn: flushed, moved, directory flushed.
+# Key file, old keys, store, who refuses them, and key file are written in turn: flushed, moved,
+# directory flushed.
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, 13))
+@pytest.mark.parametrize("number", range(1, 16))
 def test_a_rotation_killed_anywhere_leaves_a_readable_store_and_can_be_repeated(
     home: Path, key_file: Path, number: int, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,13 +164,13 @@ def test_a_rotation_killed_anywhere_leaves_a_readable_store_and_can_be_repeated(
         with_environment(home).read()
 
 
-def test_there_is_no_thirteenth_step_to_be_killed_at(
+def test_there_is_no_sixteenth_step_to_be_killed_at(
     home: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = with_file(home, key_file)
     fill(store)
     with monkeypatch.context() as patched:
-        die_at(13, patched, after=False)
+        die_at(16, patched, after=False)
         store.rotate(not_handed_over)
 
 
@@ -255,6 +259,117 @@ def test_homes_that_share_a_key_file_do_not_shut_each_other_out(
         assert "servicenow" in store.read()
     with pytest.raises(ConfigurationError, match="is not the one"):
         with_environment(first.path.parent).read()
+
+
+NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
+
+
+def test_a_restored_copy_from_before_a_rotation_is_refused_and_says_what_to_do(
+    home: Path, key_file: Path
+) -> None:
+    """The old key is still beside the file, as other homes may need it: not this one."""
+    store = with_file(home, key_file)
+    fill(store)
+    before = store.path.read_bytes()
+    store.rotate(not_handed_over, now=lambda: NOW)
+    since = store.path.read_bytes()
+    assert OLD_KEY in key_file.with_name("master.key.old").read_text()
+    store.path.write_bytes(before)
+    with pytest.raises(ConfigurationError, match="a copy from before 2026-11-26") as caught:
+        store.read()
+    assert "set the credentials again" in str(caught.value)
+    assert leaks(told(caught.value)) == []
+    with pytest.raises(ConfigurationError, match="a copy from before 2026-11-26"):
+        store.update("netsuite", secret({"account_id": "1"}))
+    assert store.path.read_bytes() == before, "nothing is written over"
+    store.path.write_bytes(since)
+    assert_opens(store)
+
+
+def test_each_home_refuses_what_it_was_rotated_away_from_and_no_later_key(
+    tmp_path: Path, key_file: Path
+) -> None:
+    first, second = (with_file(tmp_path / name, key_file) for name in ("a", "b"))
+    copies = {}
+    for store in (first, second):
+        fill(store)
+        copies[store] = store.path.read_bytes()
+    first.rotate(not_handed_over, now=lambda: NOW)
+    between = first.path.read_bytes()
+    assert_opens(second)
+    second.rotate(not_handed_over, now=lambda: NOW + timedelta(days=9))
+    assert_opens(first)  # sealed with the key that the second rotation replaced
+    for store, day in ((first, "2026-11-26"), (second, "2026-12-05")):
+        store.path.write_bytes(copies[store])
+        with pytest.raises(ConfigurationError, match=f"before {day}"):
+            store.read()
+    first.path.write_bytes(between)
+    first.rotate(not_handed_over, now=lambda: NOW + timedelta(days=10))
+    first.path.write_bytes(between)
+    with pytest.raises(ConfigurationError, match="before 2026-12-06"):
+        first.read()
+
+
+def test_a_home_reached_by_a_link_refuses_as_well(
+    home: Path, key_file: Path, tmp_path: Path
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    before = store.path.read_bytes()
+    store.rotate(not_handed_over)
+    store.path.write_bytes(before)
+    (tmp_path / "link").symlink_to(home)
+    (tmp_path / "link.key").symlink_to(key_file)
+    with pytest.raises(ConfigurationError, match="a copy from before"):
+        with_file(tmp_path / "link", tmp_path / "link.key").read()
+
+
+def test_homes_that_rotate_at_the_same_time_lose_neither_key(
+    tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (with_file(tmp_path / name, key_file) for name in ("a", "b"))
+    for store in (first, second):
+        fill(store)
+    write = first._write
+    with ThreadPoolExecutor(1) as pool:
+        begun: list[Future[object]] = []
+
+        def slow(*arguments: Any) -> None:
+            begun.append(pool.submit(second.rotate, not_handed_over))
+            with pytest.raises(TimeoutError):  # it waits for the key file
+                begun[0].result(0.2)
+            write(*arguments)
+
+        monkeypatch.setattr(first, "_write", slow)
+        first.rotate(not_handed_over)
+        begun[0].result(20)
+    assert_opens(first)
+    assert_opens(second)
+
+
+def test_what_an_earlier_version_left_beside_the_file_still_opens(
+    home: Path, key_file: Path
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    key_file.write_text(Fernet.generate_key().decode())
+    old = key_file.with_name("master.key.old")
+    old.write_text(f"{OLD_KEY}\n")
+    old.chmod(0o600)
+    assert_opens(store)
+
+
+@pytest.mark.parametrize("damage", ['{"keys": [', '{"keys": ["x"]}', "{}", '{"keys": 1}'])
+def test_damaged_old_keys_are_said_to_be_and_not_shown(
+    home: Path, key_file: Path, damage: str
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    store.rotate(not_handed_over)
+    key_file.with_name("master.key.old").write_text(damage)
+    with pytest.raises(ConfigurationError, match=r"master\.key\.old is damaged") as caught:
+        store.read()
+    assert leaks(told(caught.value)) == []
 
 
 def test_old_keys_that_others_can_read_are_refused(home: Path, key_file: Path) -> None:
