@@ -9,15 +9,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import blake2b
-from itertools import repeat
 from typing import Literal, NamedTuple
 
-import orjson
 import pandas as pd
 
 from nsn_pipeline.conform.reasons import Problem, Reason
 from nsn_pipeline.frames import rows_with
+from nsn_pipeline.load.content_hash import content_hashes
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
 from nsn_pipeline.load.plan import ends
 from nsn_pipeline.load.problems import ending_held, missing_header
@@ -28,7 +26,6 @@ from nsn_pipeline.load.wanted import texts
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Target
 
-_SEPARATOR = "\x1f"
 DocumentStatus = Literal["loaded", "retired", "skipped", "failed", "planned"]
 
 
@@ -98,7 +95,7 @@ def load_documents(
     named: whether so many may is for the run as a whole to say (`load.brake`).
     """
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as aside:  # while ServiceNow works
-        hashes = aside.submit(_content_hashes, target, headers, lines)
+        hashes = aside.submit(content_hashes, target, headers, lines)
         return _load(
             loader, target, headers, lines, hashes, resolver, plan_only=plan_only, may_end=may_end
         )
@@ -316,32 +313,6 @@ def _status(statuses: Iterable[str]) -> DocumentStatus:
         if status in statuses:
             return status
     return "loaded"
-
-
-def _content_hashes(
-    target: Target, headers: pd.DataFrame, lines: pd.DataFrame | None
-) -> dict[str, str]:
-    """Per document, over what is wanted; the order of rows does not matter, their keys do."""
-    parts: dict[str, list[bytes]] = defaultdict(list)
-    for spec, frame in ((target, headers), (target.lines, lines)):
-        if spec is None or frame is None:
-            continue
-        columns = [texts(frame, column.column) for column in spec.columns]
-        rows = zip(repeat(spec.table), texts(frame, "_key"), *columns, strict=False)
-        for document_id, values in zip(texts(frame, "_document_id"), rows, strict=True):
-            parts[document_id].append(_encoded(values))
-    return {
-        document_id: blake2b(b"\n".join(sorted(encoded)), digest_size=16).hexdigest()
-        for document_id, encoded in parts.items()
-    }
-
-
-def _encoded(values: tuple[str, ...]) -> bytes:
-    """Different for different values; a tenth of the time of JSON, which only few need."""
-    joined = _SEPARATOR.join(values)
-    if joined.count(_SEPARATOR) == len(values) - 1 and "\n" not in joined:
-        return joined.encode()
-    return orjson.dumps(values)  # begins with a bracket, which no table name does
 
 
 def _reasons(row: DocumentRow) -> list[str]:

@@ -9,7 +9,7 @@ comes of it but a clash: a creation carries its own sys_id, and a change sets th
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -27,22 +27,14 @@ from nsn_pipeline.errors import (
 )
 from nsn_pipeline.load.judge import VERSION, Answer, Judgement, Verdict, judge, prove
 from nsn_pipeline.load.lanes import Lanes
-from nsn_pipeline.load.plan import Change, Row
+from nsn_pipeline.load.lookups import Found
+from nsn_pipeline.load.plan import Change
 from nsn_pipeline.load.shares import Course, Share
 from nsn_pipeline.load.table import Table
 
 _PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
 _SMALLEST_SHARE = 100
 _KEYLESS = 20  # creations without their key, and none with it: the rest need not be tried
-
-
-class Found(Protocol):
-    """Rows per value, and the values of which rows are hidden. Asking raises a 429 at once."""
-
-    @property
-    def rows(self) -> Mapping[str, Sequence[Row]]: ...
-    @property
-    def hidden(self) -> Collection[str]: ...
 
 
 class Reply(Answer, Protocol):

@@ -12,54 +12,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
 import pandas as pd
 
-from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.conform.reasons import Problem
-from nsn_pipeline.errors import ConfigurationError, TransientError
+from nsn_pipeline.errors import TransientError
 from nsn_pipeline.load.drift import Drift, compare_only
 from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
+from nsn_pipeline.load.lookups import LookedUp, LookUps, Reader, Rows
 from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
 from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, plan_retirement
 from nsn_pipeline.load.plan_document import Approved
 from nsn_pipeline.load.resolver import Resolver
-from nsn_pipeline.load.sender import BatchClient, Found, Sender
+from nsn_pipeline.load.sender import BatchClient, Sender
 from nsn_pipeline.load.shares import SHARE, Share, shares, worked
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import read_records, resolve_references
 from nsn_pipeline.profiles.model import Target
 
-_LOOKUP_SHARE = 700  # keys per parallel look-up: as many short ones as a query holds
 
-Rows = dict[str, Sequence[Row]]
-
-
-class LookedUp(NamedTuple):
-    """Rows per value, and the values of which rows are hidden from our role."""
-
-    rows: Rows
-    hidden: set[str]
-
-
-class Column(Protocol):
-    """What the dictionary says of a column; None where it does not say."""
-
-    @property
-    def unique(self) -> bool | None: ...
-
-
-class ServiceNow(BatchClient, Protocol):
+class ServiceNow(BatchClient, Reader, Protocol):
     """What loading needs of `clients.servicenow.ServiceNowClient`."""
-
-    def columns(self, table: str) -> Mapping[str, Column] | None: ...
-
-    def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int: ...
 
     @property
     def under_way(self) -> int: ...
@@ -101,9 +79,8 @@ class Loader:
             clock=clock,
             under_way=lambda: client.under_way,
         )
+        self._look_ups = LookUps(client, self._lanes)
         self._telling = threading.Lock()
-        self._checking = threading.Lock()
-        self._dictionary: dict[str, Mapping[str, Column] | None] = {}
         self._approved: Approved | None = None
 
     def limit_to(self, approved: Approved | None) -> None:
@@ -156,7 +133,7 @@ class Loader:
                 _fail(result, key, documents.get(key, ""), (problem,))
         for key, (document_id, problems) in ready.problems.items():
             _fail(result, key, document_id, problems)
-        rows = known if known and self._keys_are_unique(table) else {}
+        rows = known if known and self._look_ups.keys_are_unique(table) else {}
 
         def work(share: Share[Wanted]) -> LoadResult:
             wanted = {record.key: record for record in share.items}
@@ -189,7 +166,7 @@ class Loader:
         records, _ = distinct(table, read_records(table, frame))
         ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
         wanted = {record.key: record for record in ready.records}
-        rows, _ = self._look_up(table, table.external_key, list(wanted))
+        rows, _ = self._look_ups.of(table, table.external_key, list(wanted))
         return {
             key: compare_only(table, key, record.document_id, record.fields, rows[key][0])
             for key, record in wanted.items()
@@ -211,7 +188,7 @@ class Loader:
         ledger = Ledger(wanted, notes={}, max_attempts=self._policy.max_attempts)
 
         def step() -> Plan:
-            present, hidden = self._look_up(table, table.external_key, list(ledger.open))
+            present, hidden = self._look_ups.of(table, table.external_key, list(ledger.open))
             return plan_retirement(table, ledger.open.values(), present, hidden=hidden)
 
         (whole,) = shares(list(wanted), size=max(len(wanted), 1))
@@ -221,7 +198,7 @@ class Loader:
 
     def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> LookedUp:
         """The rows whose `key` is one of `values`, in parallel look-ups at the run's pace."""
-        return self._found(table, key, values, fields)
+        return self._look_ups.find(table, key, values, fields)
 
     def sys_id_of(self, target: Target, key: str) -> str:
         """The sys_id under which a record of ours is created."""
@@ -229,9 +206,7 @@ class Loader:
 
     def held(self, target: Target) -> int:
         """How many rows of a table carry a key of ours."""
-        query = Query().where_not_empty(target.external_key)
-        count = partial(self._client.count, target.table, query, patient=False)
-        return self._lanes.look_up(target.table, count)
+        return self._look_ups.held(target.table, target.external_key)
 
     def _run(
         self,
@@ -260,7 +235,7 @@ class Loader:
                 first = False
                 result.plan = replace(step, changes=_without(step.changes, deferred))
                 if any(change.kind == "create" for change in outbox):
-                    self._check_key_column(table)
+                    self._look_ups.check_key_column(table)
             if plan_only:
                 ledger.leave_planned(outbox)
                 break
@@ -292,12 +267,12 @@ class Loader:
 
     def _plan(self, table: Table, ledger: Ledger, known: Rows) -> Plan:
         unknown = [key for key in ledger.open if key not in known]
-        present, hidden = self._look_up(table, table.external_key, unknown)
+        present, hidden = self._look_ups.of(table, table.external_key, unknown)
         present.update(known)
         known.clear()  # of the moment before the first write: looked up from now on
         absent = [key for key in ledger.clashed if not present.get(key)]
         sys_ids = [deterministic_sys_id(self._instance, table.name, key) for key in absent]
-        by_sys_id, unseen = self._look_up(table, "sys_id", sys_ids)
+        by_sys_id, unseen = self._look_ups.of(table, "sys_id", sys_ids)
         hidden |= {key for key, sys_id in zip(absent, sys_ids, strict=True) if sys_id in unseen}
         holders = {sys_id: rows[0] for sys_id, rows in by_sys_id.items() if rows}
         return plan(
@@ -317,54 +292,6 @@ class Loader:
         """
         judged = plan(table, [wanted[key] for key in rows], rows, instance=self._instance)
         return {one.key: rows[one.key] for one in judged.changes if one.kind == "unchanged"}
-
-    def _look_up(self, table: Table, column: str, values: Sequence[str]) -> LookedUp:
-        return self._found(table.name, column, values, table.fields)
-
-    def _found(
-        self, table: str, column: str, values: Sequence[str], fields: Sequence[str]
-    ) -> LookedUp:
-        if not values:
-            return LookedUp({}, set())
-        shares = [values[i : i + _LOOKUP_SHARE] for i in range(0, len(values), _LOOKUP_SHARE)]
-
-        def one(share: Sequence[str]) -> Found:
-            return self._lanes.look_up(
-                table, partial(self._client.find, table, column, share, fields)
-            )
-
-        rows: Rows = {}
-        hidden: set[str] = set()
-        for found in self._lanes.executor.map(one, shares):
-            rows.update(found.rows)
-            hidden.update(found.hidden)
-        return LookedUp(rows, hidden)
-
-    def _check_key_column(self, table: Table) -> None:
-        """A query on a column that does not exist matches nothing, or everything, and never fails.
-
-        Creating on the strength of such an answer would make records that no run can find again
-        (docs/facts/servicenow.md 2.2).
-        """
-        columns = self._columns(table)
-        if columns is not None and table.external_key not in columns:
-            raise ConfigurationError(
-                f"{table.name} has no column {table.external_key}: create it as a unique text "
-                "column, or name another `external_key` in the profile"
-            )
-
-    def _keys_are_unique(self, table: Table) -> bool:
-        """Whether the dictionary says so. Else a row found may have a twin that was not asked for,
-        such as a copied line that hangs under another document.
-        """
-        columns = self._columns(table) or {}
-        return table.external_key in columns and columns[table.external_key].unique is True
-
-    def _columns(self, table: Table) -> Mapping[str, Column] | None:
-        with self._checking:
-            if table.name not in self._dictionary:
-                self._dictionary[table.name] = self._client.columns(table.name)
-            return self._dictionary[table.name]
 
     def _wait(self, ledger: Ledger, doubts: Sequence[Judgement]) -> None:
         """Give a struggling instance time."""
