@@ -35,7 +35,7 @@ from nsn_pipeline.doctor.settings_checks import (
     check_variables,
     project_settings,
 )
-from nsn_pipeline.errors import ConfigurationError, NsnError
+from nsn_pipeline.errors import AuthenticationError, ConfigurationError, NsnError
 from nsn_pipeline.profiles.model import Profile
 from nsn_pipeline.settings import Settings
 
@@ -65,11 +65,18 @@ def examine(
     try:
         if not _examine_netsuite(checklist, settings, profile, environment, clocks):
             checklist.skip("netsuite.data", "NetSuite tables", "a working login")
+    except AuthenticationError as error:  # under way: the token ended, and there is no other
+        netsuite_login.login_refused(checklist, error, tba=settings.netsuite.auth == "tba")
+        checklist.skip("netsuite.data", "NetSuite tables", "a working login")
     except NsnError as error:
         checklist.failed_call("netsuite.data", "NetSuite tables", error)
     try:
         if not _examine_servicenow(checklist, settings, profile, clocks):
             checklist.skip("servicenow.data", "ServiceNow tables", "a working login")
+    except AuthenticationError as error:
+        basic = settings.servicenow.auth == "basic"
+        servicenow_login.login_refused(checklist, error, basic=basic)
+        checklist.skip("servicenow.data", "ServiceNow tables", "a working login")
     except NsnError as error:
         checklist.failed_call("servicenow.data", "ServiceNow tables", error)
     return checklist.findings

@@ -73,6 +73,10 @@ class Checklist:
         found = self._findings.get(id_)
         return None if found is None else found.status
 
+    def fact(self, id_: str, name: str) -> Fact:
+        found = self._findings.get(id_)
+        return None if found is None else found.facts.get(name)
+
     @property
     def findings(self) -> list[Finding]:
         return list(self._findings.values())

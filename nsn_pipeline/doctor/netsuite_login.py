@@ -63,12 +63,16 @@ _ENTRY = (
     "the entry must exist there, be neither revoked nor expired, and belong to your private key; "
     "otherwise map certificate, role and entity again. A sandbox refresh clears the list."
 )
+_NO_RS256 = (
+    "This program signs with PS256 or ES256; whatever else signs for this integration must do so "
+    "as well, as RS256 is refused."
+)
 _TICK = "Tick 'Client Credentials (Machine to Machine) Grant' on the integration record"
 
 _CODES: dict[str, tuple[str, str]] = {
     "invalid_client": (
         "NetSuite does not know this client id, or the signature does not match the certificate",
-        f"{_COMPARE_ID} and upload the certificate of your private key again under {_M2M}.",
+        f"{_COMPARE_ID} and upload the certificate of your private key again: {_M2M}. {_NO_RS256}",
     ),
     "invalid_grant": (
         "NetSuite does not accept the certificate behind the signature, or its mapping is revoked",
@@ -362,6 +366,18 @@ def _token_refused(checklist: Checklist, error: AuthenticationError) -> None:
         )
         checklist.skip("netsuite.token", title, "a longer key")
         return
+    days_left = checklist.fact("netsuite.certificate", "days_left")
+    if error.code == "invalid_grant" and isinstance(days_left, int) and days_left < 0:
+        checklist.fail(
+            "netsuite.certificate",
+            "NetSuite certificate",
+            f"it has expired, and NetSuite accepts it no more{words}",
+            f"Make a certificate from your private key, upload it under {_M2M} and set "
+            "NETSUITE_CERTIFICATE_ID to the id it gets there.",
+            days_left=days_left,
+        )
+        checklist.skip("netsuite.token", title, "a certificate that is valid")
+        return
     detail, remedy = _CODES.get(error.code, _NO_CAUSE)
     checklist.fail("netsuite.token", title, f"{detail}{words}", remedy, code=error.code)
 
@@ -381,29 +397,7 @@ def check_login(checklist: Checklist, client: NetSuiteClient, *, tba: bool = Fal
     try:
         client.query(probe("transaction"))
     except (AuthenticationError, PermissionDeniedError) as error:
-        is_refused = isinstance(error, AuthenticationError)
-        if is_refused and error.where and NETSUITE_TOKEN_PATH in error.where.operation:
-            _token_refused(checklist, error)
-            return False
-        words = in_its_words(error) if is_refused else f" ({error})"
-        if tba:
-            checklist.fail(
-                "netsuite.login",
-                title,
-                f"the signed request is refused, whatever the cause{words}",
-                "Compare NETSUITE_CONSUMER_KEY, NETSUITE_CONSUMER_SECRET, NETSUITE_TOKEN_ID and "
-                "NETSUITE_TOKEN_SECRET, and give the role 'Log in using Access Tokens'. Setup > "
-                "Users/Roles > View Login Audit Trail names the cause.",
-            )
-            return False
-        checklist.fail(
-            "netsuite.login",
-            title,
-            f"the token is refused for queries{words}",
-            "Give the integration's role the permissions 'REST Web Services' (Full), 'Log in using "
-            "OAuth 2.0 Access Tokens' (Full) and 'SuiteAnalytics Workbook', and enable the "
-            "features REST Web Services and SuiteAnalytics Workbook.",
-        )
+        login_refused(checklist, error, tba=tba)
         return False
     except RequestRefusedError:
         pass  # a table that is hidden is named table by table
@@ -412,3 +406,34 @@ def check_login(checklist: Checklist, client: NetSuiteClient, *, tba: bool = Fal
         return False
     checklist.ok("netsuite.login", title, "the token may query")
     return True
+
+
+def login_refused(
+    checklist: Checklist, error: AuthenticationError | PermissionDeniedError, *, tba: bool
+) -> None:
+    """What each way to log in hides behind one refusal, and what to do about it."""
+    title = "NetSuite role"
+    is_login = isinstance(error, AuthenticationError)
+    if is_login and error.where and NETSUITE_TOKEN_PATH in error.where.operation:
+        _token_refused(checklist, error)
+        return
+    words = in_its_words(error) if is_login else f" ({error})"
+    if tba:
+        checklist.fail(
+            "netsuite.login",
+            title,
+            "the signed request is refused, and NetSuite answers the same to each of eleven "
+            f"causes{words}",
+            "Compare NETSUITE_CONSUMER_KEY, NETSUITE_CONSUMER_SECRET, NETSUITE_TOKEN_ID and "
+            "NETSUITE_TOKEN_SECRET, and give the role 'Log in using Access Tokens'. Setup > "
+            "Users/Roles > View Login Audit Trail names the cause.",
+        )
+        return
+    checklist.fail(
+        "netsuite.login",
+        title,
+        f"the token is refused for queries{words}",
+        "Give the integration's role the permissions 'REST Web Services' (Full), 'Log in using "
+        "OAuth 2.0 Access Tokens' (Full) and 'SuiteAnalytics Workbook', and enable the "
+        "features REST Web Services and SuiteAnalytics Workbook.",
+    )

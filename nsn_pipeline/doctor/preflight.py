@@ -167,7 +167,11 @@ def _check_netsuite(
     if not netsuite_login.check_login(checklist, connections.netsuite, tba=tba):
         return
     needs = source_needs(connections.profile)
-    found = netsuite_data.survey(connections.netsuite, needs)
+    try:
+        found = netsuite_data.survey(connections.netsuite, needs)
+    except AuthenticationError as error:
+        netsuite_login.login_refused(checklist, error, tba=tba)
+        return
     currency = connections.settings.project.base_currency
     netsuite_data.check_tables(checklist, needs, found, base_currency=currency)
 

@@ -149,7 +149,11 @@ def login_refused(checklist: Checklist, error: AuthenticationError, *, basic: bo
             "authentication: set SERVICENOW_AUTH=client_credentials, or let this user in by "
             "the instance's Basic authentication policy."
         )
-        detail = "user name and password are refused, or Basic authentication is denied"
+        detail = (
+            "no login, and the instance answers the same to each of three causes: wrong user name "
+            "or password; that user is inactive, locked out or must reset the password; Basic "
+            "authentication is denied"
+        )
     else:
         remedy = "Check that the OAuth Application User is active and not locked out."
         detail = "the instance refuses the token it has just given"

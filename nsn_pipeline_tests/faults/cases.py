@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from nsn_pipeline.sandbox.netsuite.app import QUERY_PATH
 from nsn_pipeline.sandbox.netsuite.options import Fault as NetSuiteFault
 from nsn_pipeline.sandbox.netsuite.options import RequestInfo as NetSuiteRequest
+from nsn_pipeline.sandbox.netsuite.options import TbaCredentials
 from nsn_pipeline.sandbox.servicenow.options import Fault, RateLimitRule, RequestInfo, User
 from nsn_pipeline.state.connection import connect
 from nsn_pipeline_tests.faults.healthy import (
@@ -25,6 +27,14 @@ from nsn_pipeline_tests.faults.healthy import (
 )
 
 FAIL, WARN, UNVERIFIED = "fail", "warn", "unverified"
+KEYS = TbaCredentials("consumer", "consumer-secret", "token", "token-secret")
+TBA = {
+    "NETSUITE_AUTH": "tba",
+    "NETSUITE_CONSUMER_KEY": "consumer",
+    "NETSUITE_CONSUMER_SECRET": "consumer-secret",
+    "NETSUITE_TOKEN_ID": "token",
+    "NETSUITE_TOKEN_SECRET": "token-secret",
+}
 BASIC = {"SERVICENOW_AUTH": "basic", "SERVICENOW_USERNAME": "nsn.integration"}
 
 
@@ -38,6 +48,16 @@ class Seeded:
     advice: str  # words of the remedy
     status: str = FAIL
     also: Mapping[str, str] = field(default_factory=dict[str, str])  # where two things are wrong
+    among: int = 0  # so many causes get this very answer: they are named together
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What goes wrong under way and is put right without a word; `case` builds it."""
+
+    name: str
+    case: Callable[[], Case]
+    cure: str
 
 
 def env(**variables: str) -> Callable[[], Case]:
@@ -138,6 +158,78 @@ def close_own_tables(info: RequestInfo) -> Fault | None:
 
 
 NO_PARENTS = {"sys_db_object": frozenset({"super_class", "super_class.name"})}
+
+
+def tba(**changes: str) -> Callable[[], Case]:
+    return lambda: Case(netsuite={"tba": (KEYS,)}, environment={**TBA, **changes})
+
+
+def basic(**changes: Any) -> Callable[[], Case]:
+    environment = {**BASIC, "SERVICENOW_PASSWORD": "nsn-password"}
+    return lambda: Case(servicenow={"basic_auth": True, **changes}, environment=environment)
+
+
+def old_signature() -> Case:
+    """All is right but the signature: PKCS#1 v1.5 instead of PSS, by the same key."""
+    private = rsa_key(3072)
+
+    def prepare(world: World) -> None:
+        patch = world.closing.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr("nsn_pipeline.clients.grants._pss_algorithm", lambda _pem: "RS256")
+
+    return Case(
+        netsuite={"certificate": certificate_of(private)},
+        environment={"NETSUITE_PRIVATE_KEY": pem(private)},
+        prepare=prepare,
+    )
+
+
+def expired_everywhere(world: World) -> None:
+    own_copy(elliptic_key, days=-2)().prepare(world)  # pyright: ignore[reportOptionalCall]
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """Something happens at the system's `number`-th call with a token, and now and then after."""
+
+    happens: Callable[[World], object]
+    system: str
+    number: int = 9
+    happened: int = 0
+
+    def __call__(self, world: World) -> None:
+        calls = [0]
+
+        def hook(info: Any) -> None:
+            if getattr(info, "batch_item", None) is None and info.headers.get("authorization"):
+                calls[0] += 1
+                if calls[0] % 40 == self.number:
+                    self.happened += 1
+                    self.happens(world)
+
+        if self.system == "netsuite":
+            world.netsuite.state.netsuite.fault_hook = hook
+        else:
+            world.servicenow.state.gateway.instance.options.fault_hook = hook
+
+
+def netsuite_tokens_end(world: World) -> None:
+    world.netsuite.state.tokens.expire_all()
+
+
+def servicenow_tokens_end(world: World) -> None:
+    world.servicenow.state.gateway.authority.expire_all()
+
+
+def mapping_revoked(world: World) -> None:
+    tokens = world.netsuite.state.tokens
+    tokens.revoke_all()
+    tokens.options = replace(tokens.options, revoked_certificates=frozenset({CERTIFICATE_ID}))
+
+
+def secret_replaced(world: World) -> None:
+    world.servicenow.state.gateway.instance.options.client_secret = "a-new-one"
+    servicenow_tokens_end(world)
 
 
 def two_of_an_account(world: World) -> None:
@@ -242,6 +334,15 @@ NETSUITE_LOGIN = (
     Seeded("The mapping of certificate, role and entity is revoked",
            netsuite(revoked_certificates=frozenset({CERTIFICATE_ID})),
            "netsuite.token", "map certificate, role and entity again"),
+    Seeded("The certificate has expired, and so has our copy of it",
+           lambda: Case(netsuite={"certificate": certificate_of(elliptic_key(), days=-2)},
+                        prepare=expired_everywhere),
+           "netsuite.certificate", "NETSUITE_CERTIFICATE_ID"),
+    Seeded("The assertion is signed with RS256, as old integrations do", old_signature,
+           "netsuite.token", "RS256 is refused"),
+    Seeded("The mapping is revoked in mid-run, and with it the token",
+           prepared(UnderWay(mapping_revoked, "netsuite")), "netsuite.token",
+           "map certificate, role and entity again"),
     Seeded("The client credentials grant is not ticked",
            netsuite(client_credentials_enabled=False), "netsuite.token",
            "Tick 'Client Credentials (Machine to Machine) Grant'"),
@@ -255,6 +356,13 @@ NETSUITE_LOGIN = (
            "netsuite.certificate", "from your private key", WARN),
     Seeded("The role may not use REST web services", netsuite(fault_hook=refuse_queries),
            "netsuite.login", "Log in using OAuth 2.0 Access Tokens"),
+    *(Seeded(name, tba(**{variable: "wrong"}), "netsuite.login", variable,
+             also={"netsuite.auth": WARN}, among=11)
+      for name, variable in (
+          ("Token-based: the consumer secret is wrong", "NETSUITE_CONSUMER_SECRET"),
+          ("Token-based: the token secret is wrong", "NETSUITE_TOKEN_SECRET"),
+          ("Token-based: the consumer key is unknown", "NETSUITE_CONSUMER_KEY"),
+          ("Token-based: the token went with a sandbox refresh", "NETSUITE_TOKEN_ID"))),
 )  # fmt: skip
 
 NETSUITE_DATA = (
@@ -296,19 +404,27 @@ SERVICENOW_LOGIN = (
     Seeded("The instance is being upgraded", servicenow(fault_hook=unavailable),
            "servicenow.host", "wait"),
     Seeded("The client secret is wrong", env(SERVICENOW_CLIENT_SECRET="wrong"),
-           "servicenow.token", "SERVICENOW_CLIENT_SECRET"),
+           "servicenow.token", "SERVICENOW_CLIENT_SECRET", among=4),
+    Seeded("The client secret is replaced in mid-run, and the token ends",
+           prepared(UnderWay(secret_replaced, "servicenow")), "servicenow.token",
+           "SERVICENOW_CLIENT_SECRET", among=4),
     Seeded("The client credentials property is off", servicenow(client_credentials_grant=False),
-           "servicenow.token", "glide.oauth.inbound.client.credential.grant_type.enabled"),
+           "servicenow.token", "glide.oauth.inbound.client.credential.grant_type.enabled",
+           among=4),
     Seeded("No OAuth Application User is set", servicenow(oauth_user=""), "servicenow.token",
-           "set the OAuth Application User"),
+           "set the OAuth Application User", among=4),
     Seeded("The application user is locked out", servicenow(users=user(locked_out=True)),
-           "servicenow.token", "unlock that user"),
+           "servicenow.token", "unlock that user", among=4),
+    Seeded("The application user is inactive", servicenow(users=user(active=False)),
+           "servicenow.token", "unlock that user", among=4),
     Seeded("Basic authentication is denied",
-           lambda: Case(servicenow={"basic_auth": False},
-                        environment={**BASIC, "SERVICENOW_PASSWORD": "nsn-password"}),
-           "servicenow.login", "SERVICENOW_AUTH=client_credentials"),
+           basic(basic_auth=False), "servicenow.login", "SERVICENOW_AUTH=client_credentials",
+           among=3),
     Seeded("The Basic password is wrong", env(**BASIC, SERVICENOW_PASSWORD="wrong"),
-           "servicenow.login", "SERVICENOW_PASSWORD"),
+           "servicenow.login", "SERVICENOW_PASSWORD", among=3),
+    Seeded("The Basic user is locked out",
+           basic(users=user(locked_out=True)), "servicenow.login", "not locked out",
+           among=3),
     Seeded("An endpoint ACL keeps the user out",
            servicenow(endpoint_acl=True, users=user(roles=("itil",))),
            "servicenow.endpoint_acl", "snc_platform_rest_api_access"),
@@ -375,6 +491,15 @@ SERVICENOW_DATA = (
     Seeded("The dictionary and the UI's metadata are closed",
            servicenow(dictionary_access="forbid", fault_hook=close_metadata),
            "servicenow.dictionary", "personalize_dictionary", UNVERIFIED),
+)  # fmt: skip
+
+HEALED = (
+    Healed("A NetSuite token ends in mid-run, or is revoked alone",
+           prepared(UnderWay(netsuite_tokens_end, "netsuite")),
+           "renewed once, and the call repeated once"),
+    Healed("A ServiceNow token ends in mid-run, or is revoked alone",
+           prepared(UnderWay(servicenow_tokens_end, "servicenow")),
+           "renewed once, and the call repeated once"),
 )  # fmt: skip
 
 GROUPS = {

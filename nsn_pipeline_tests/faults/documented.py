@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from nsn_pipeline_tests.faults.cases import FAULTS, GROUPS, Seeded
+from nsn_pipeline_tests.faults.cases import FAULTS, GROUPS, HEALED, Seeded
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "doctor.md"
 START, END = "<!-- faults: generated -->", "<!-- end of faults -->"
@@ -17,11 +17,20 @@ def table_text() -> str:
     for title, group in GROUPS.items():
         lines += [f"### {title}", "", "| fault | finding | weight | the remedy names |"]
         lines += ["| --- | --- | --- | --- |", *map(_line, group), ""]
+    lines += [
+        "### Put right without a word",
+        "",
+        "| what happens | what is done |",
+        "| --- | --- |",
+    ]
+    lines += [*(f"| {healed.name} | {healed.cure} |" for healed in HEALED), ""]
     return "\n".join(lines)
 
 
 def _line(seeded: Seeded) -> str:
     weight = WORDS[seeded.status]
+    if seeded.among:
+        weight += f"; one of {seeded.among} causes the server does not tell apart"
     return f"| {seeded.name} | `{seeded.finding}` | {weight} | {_plain(seeded.advice)} |"
 
 

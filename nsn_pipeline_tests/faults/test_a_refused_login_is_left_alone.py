@@ -25,9 +25,8 @@ from nsn_pipeline.orchestration.resources import SystemsResource
 from nsn_pipeline.orchestration.sensors import replay_sensor
 from nsn_pipeline.settings import load_settings
 from nsn_pipeline.state.job_state import DocumentState, Status
-from nsn_pipeline_tests.faults.cases import BASIC
+from nsn_pipeline_tests.faults.cases import BASIC, KEYS, TBA
 from nsn_pipeline_tests.faults.healthy import Case, Healthy, World, healthy_systems
-from nsn_pipeline_tests.faults.test_doctor_states_facts import KEYS, TBA
 
 TICK_S = 60.0
 TOKENS = ("/services/rest/auth/oauth2/v1/token", "/oauth_token.do")

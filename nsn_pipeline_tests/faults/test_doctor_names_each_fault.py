@@ -12,9 +12,10 @@ from nsn_pipeline.doctor.finding import Finding, Status
 from nsn_pipeline.doctor.preflight import preflight
 from nsn_pipeline.errors import NsnError
 from nsn_pipeline.settings import load_settings
-from nsn_pipeline_tests.faults.cases import FAULTS, Seeded
+from nsn_pipeline_tests.faults.cases import FAULTS, HEALED, Healed, Seeded, UnderWay
 from nsn_pipeline_tests.faults.healthy import Case, Healthy, World, healthy_systems
 
+NUMBERS = {3: "three", 4: "four", 11: "eleven"}
 QUIET = {Status.OK, Status.SKIPPED}
 
 
@@ -57,10 +58,26 @@ def test_fault_is_named_with_its_remedy_and_no_other(
     found = next(finding for finding in findings if finding.id == seeded.finding)
     assert seeded.advice in found.remedy
     assert found.detail
+    if seeded.among:
+        assert f"the same to each of {NUMBERS[seeded.among]} causes" in found.detail
     # What the page calls "stops a run" stops one, and nothing else does.
     assert (job is not None) == ("fail" in wanted.values()), job
     if job is not None and seeded.status == "fail":
         assert seeded.advice in str(job)
+
+
+@pytest.mark.parametrize("healed", HEALED, ids=[healed.name for healed in HEALED])
+def test_what_ends_under_way_and_can_be_renewed_is_no_finding(
+    healed: Healed, systems: Healthy, baseline: dict[str, Status]
+) -> None:
+    case = healed.case()
+    assert isinstance(case.prepare, UnderWay)
+    before = case.prepare.happened
+    with systems.world(case) as world:
+        assert named(systems.look_at(world, case)) == baseline
+        examined = case.prepare.happened
+        assert start_of_a_job(world, case) is None
+    assert before < examined, "nothing ended under way"
 
 
 def start_of_a_job(world: World, case: Case) -> NsnError | None:

@@ -12,8 +12,8 @@ from nsn_pipeline.clients.http import Http
 from nsn_pipeline.doctor.examine import examine
 from nsn_pipeline.doctor.finding import Checklist, Finding, Status, to_json
 from nsn_pipeline.doctor.netsuite_login import check_host
-from nsn_pipeline.sandbox.netsuite.options import TbaCredentials
 from nsn_pipeline.sandbox.servicenow.options import Fault, RequestInfo
+from nsn_pipeline_tests.faults.cases import KEYS, TBA
 from nsn_pipeline_tests.faults.healthy import (
     ACCOUNT,
     Case,
@@ -23,15 +23,6 @@ from nsn_pipeline_tests.faults.healthy import (
     pem,
     rsa_key,
 )
-
-KEYS = TbaCredentials("consumer", "consumer-secret", "token", "token-secret")
-TBA = {
-    "NETSUITE_AUTH": "tba",
-    "NETSUITE_CONSUMER_KEY": "consumer",
-    "NETSUITE_CONSUMER_SECRET": "consumer-secret",
-    "NETSUITE_TOKEN_ID": "token",
-    "NETSUITE_TOKEN_SECRET": "token-secret",
-}
 
 
 @pytest.fixture(scope="module")

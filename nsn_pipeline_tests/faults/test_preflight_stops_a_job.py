@@ -17,9 +17,8 @@ from nsn_pipeline.doctor.preflight import preflight
 from nsn_pipeline.errors import ConfigurationError, PermissionDeniedError, UnreachableError
 from nsn_pipeline.orchestration.resources import SystemsResource
 from nsn_pipeline.settings import load_settings
-from nsn_pipeline_tests.faults.cases import BASIC, FAULTS, Seeded
+from nsn_pipeline_tests.faults.cases import BASIC, FAULTS, KEYS, TBA, Seeded
 from nsn_pipeline_tests.faults.healthy import Case, Healthy, World, healthy_systems
-from nsn_pipeline_tests.faults.test_doctor_states_facts import KEYS, TBA
 
 # That every blocker stops a job is shown beside doctor's own word on it.
 STOPPING = ["The role may not see vendors", "The key has no unique index"]
