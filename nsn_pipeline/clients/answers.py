@@ -8,6 +8,7 @@ Documented and observed behaviour: docs/facts/netsuite.md 4.6 and 5, docs/facts/
 2.4 and 6.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ _WRITE_REFUSALS = (
     ("error during insert of", "unique_key"),
 )
 _ACL_WORDS = ("acl exception", "failed api level acl", "insufficient rights", "user not authorized")
+_UNICODE = re.compile(r"\\u([0-9a-f]{4})")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 _INVALID_TABLE = re.compile(r"Invalid table (?P<name>\S+)")
 
@@ -195,7 +197,16 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 def _dressings(secret: str) -> frozenset[str]:
     quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     quoted |= {_PERCENT.sub(lambda found: found[0].lower(), one) for one in quoted}
-    return frozenset({secret, escape(secret), orjson.dumps(secret).decode()[1:-1], *quoted})
+    html = escape(secret)
+    html_too = html.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+    ascii_json = json.dumps(secret)[1:-1]
+    written = {orjson.dumps(secret).decode()[1:-1], ascii_json, _upper_escapes(ascii_json)}
+    written |= {one.replace("/", "\\/") for one in written}
+    return frozenset({secret, html, html_too, *written, *quoted})
+
+
+def _upper_escapes(text: str) -> str:
+    return _UNICODE.sub(lambda found: f"\\u{found[1].upper()}", text)
 
 
 def _clean(text: str, secrets: Iterable[str]) -> str:

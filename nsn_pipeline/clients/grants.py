@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from nsn_pipeline.clients.answers import VendorWords, read_words
-from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.http import Http, form_secrets
 from nsn_pipeline.clients.tokens import Token
 from nsn_pipeline.errors import (
     AuthenticationError,
@@ -166,8 +166,7 @@ def _ask(
     response = http.request("POST", path, data=form, idempotent=True, returned=_REFUSALS)
     where = Where(http.system, f"POST {path}", response.status_code)
     if response.status_code in _REFUSALS:
-        secrets = (form.get("client_secret", ""), form.get("client_assertion", ""))
-        raise explain(read_words(response.content, secrets), where)
+        raise explain(read_words(response.content, tuple(form_secrets(form))), where)
     return _object(response, where)
 
 

@@ -52,7 +52,8 @@ _POOL = 64  # connections kept open; limiters, not the pool, bound what is in fl
 _REQUEST_ID_HEADERS = ("X-N-OperationId", "X-Transaction-ID", "X-Request-Id", "X-Correlation-Id")
 _OAUTH_PART = re.compile(r'(\w+)="([^"]*)"')
 _OAUTH_SECRETS = frozenset({"oauth_consumer_key", "oauth_token", "oauth_signature", "oauth_nonce"})
-_SECRET_FIELDS = ("client_secret", "client_assertion", "password", "refresh_token")
+_SECRET_FIELDS = ("client_secret", "client_assertion", "password", "refresh_token", "client_id")
+_SHORTEST_ID = 8  # ids are long; a short one would be cut out of every other word
 
 
 @runtime_checkable
@@ -188,7 +189,7 @@ class Http:
             idempotent=idempotent,
             patient=patient,
             returned=returned,
-            secrets=tuple(_form_secrets(data)),
+            secrets=tuple(form_secrets(data)),
         )
         try:
             return self._until_done(call)
@@ -414,6 +415,10 @@ def _basic_parts(credential: str) -> list[str]:
     return [login, login.partition(":")[2]]
 
 
-def _form_secrets(data: object) -> Iterator[str]:
+def form_secrets(data: object) -> Iterator[str]:
+    """What a server may echo of a token request; a client id is half a secret."""
     if isinstance(data, Mapping):
-        yield from (str(data[name]) for name in _SECRET_FIELDS if name in data)
+        for name in _SECRET_FIELDS:
+            value = str(data.get(name, ""))
+            if name != "client_id" or len(value) >= _SHORTEST_ID:
+                yield value

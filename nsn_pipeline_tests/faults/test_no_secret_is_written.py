@@ -12,13 +12,15 @@ import secrets as random_secrets
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import parse_qs, quote, quote_plus, unquote
 
 import pytest
 import redis
@@ -47,6 +49,7 @@ pytestmark = pytest.mark.slow
 
 DAY = "2026-03-03"
 SYNC = ("sync", "--from", DAY, "--to", DAY)
+CHARTS = ("--only", "gl_account")
 BILLS = ("--only", "vendor_bill")  # with the orders and vendors they name
 ALL_LOGS = """
 python_logs:
@@ -72,6 +75,8 @@ class Adversary:
     is_angry: bool = True
     apps: list[Any] = field(default_factory=list)
     last_login: str = ""
+    answers_all: int = 0  # with this status, and with what it was sent, where it is not 0
+    echoes: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
 
     def once(self, what: str, *, when: bool = True) -> bool:
         if not self.is_angry or not when or what in self.done:
@@ -92,7 +97,14 @@ class Adversary:
         if request.path == TOKEN_PATH:
             assertion = parse_qs(request.body.decode())["client_assertion"][0]
             self.keep("assertion", assertion)
-        elif request.path == QUERY_PATH and login.startswith("Bearer "):
+        if self.answers_all and (assertion or login):
+            sent = [assertion] if assertion else self.parts_of(login)
+            said = self.quoted("NetSuite", sent, request.body.decode())
+            details = [{"detail": said, "o:errorCode": "INVALID_LOGIN"}]
+            by_token = {"error": "invalid_client", "error_description": said}
+            body = by_token if assertion else {"o:errorDetails": details}
+            return NetSuiteFault(status=self.answers_all, body=body, headers=NOW)
+        if request.path == QUERY_PATH and login.startswith("Bearer "):
             self.queries += 1
         if login.startswith("OAuth "):
             return self.netsuite_by_tba(login)
@@ -111,9 +123,7 @@ class Adversary:
 
     def netsuite_by_tba(self, login: str) -> NetSuiteFault | None:
         """A proxy quotes what it makes of the header; doctor asks twice, and shows the words."""
-        fields = dict(re.findall(r'oauth_(\w+)="([^"]*)"', login))
-        sent = [fields["signature"], fields["consumer_key"], fields["token"], fields["nonce"]]
-        parts = [*sent, unquote(fields["signature"])]
+        parts = self.parts_of(login)
         said = f"bad login {' '.join(parts)}"
         body = {"status": 500, "o:errorDetails": [{"detail": said, "o:errorCode": login}]}
         fault = NetSuiteFault(status=500, body=body)
@@ -123,6 +133,28 @@ class Adversary:
                 self.keep(f"part {number} of a signed request", part)
         return chosen
 
+    @staticmethod
+    def parts_of(login: str) -> list[str]:
+        """What of a signed request is secret, or as good as."""
+        fields = dict(re.findall(r'oauth_(\w+)="([^"]*)"', login))
+        sent = [fields["signature"], fields["consumer_key"], fields["token"], fields["nonce"]]
+        return [*sent, unquote(fields["signature"])]
+
+    def quoted(self, system: str, sent: list[str], form: str) -> str:
+        """What it was sent, in every dress that a gateway may put it in."""
+        self.echoes[system, self.answers_all] += 1
+        for text in sent:
+            self.keep("sent", text)
+        dressed = [
+            dress
+            for text in sent
+            for dress in (
+                text, quote(text, safe=""), quote_plus(text), escape(text),
+                json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1],
+            )
+        ]  # fmt: skip
+        return f"{system} was sent {' '.join(dressed)} in {form}"
+
     def servicenow(self, request: RequestInfo) -> Fault | None:
         if request.batch_item is not None:
             is_invoice = request.method == "POST" and request.path.endswith("/sn_apo_invoice")
@@ -131,6 +163,8 @@ class Adversary:
         self.last_login = request.headers.get("authorization", "")
         if self.last_login.startswith("Bearer "):
             self.keep("ServiceNow token", self.last_login.removeprefix("Bearer "))
+        if self.answers_all and (is_token or self.last_login):
+            return self.servicenow_quotes(request)
         self.calls += not is_token
         if self.once("ServiceNow: tokens expire", when=self.calls == 2):
             self.apps[1].state.gateway.authority.expire_all()
@@ -150,6 +184,18 @@ class Adversary:
             ("ServiceNow: time-out after commit", is_batch, Fault(work="commit", answer="drop")),
             ("ServiceNow: 401 that echoes", self.calls > 12, Fault(401, body=echo.encode())),
         )
+
+    def servicenow_quotes(self, request: RequestInfo) -> Fault:
+        form = request.body.decode(errors="replace")
+        sent = parse_qs(form).get("client_secret", [])
+        if self.last_login:
+            coded = self.last_login.removeprefix("Basic ")
+            login = base64.b64decode(coded).decode()
+            sent = [coded, login, login.partition(":")[2]]
+        said = self.quoted("ServiceNow", sent, form)
+        by_token = {"error": "server_error", "error_description": said}
+        body = {"error": {"message": said, "detail": said}} if self.last_login else by_token
+        return Fault(self.answers_all, body=json.dumps(body).encode(), headers=NOW)
 
     def first_due(self, *plans: tuple[str, bool, Any]) -> Any:
         return next((fault for what, due, fault in plans if self.once(what, when=due)), None)
@@ -181,6 +227,7 @@ class Aftermath:
     crashed: Told
     others: list[Told]
     control: Told
+    quoted: dict[tuple[str, int], Told]  # by login and status: jobs that came no further
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -190,7 +237,7 @@ class Aftermath:
         scanner = Scanner(self.secrets)
         found = scanner.in_folders(self.root / "checkout")
         found |= scanner.in_redis(self.redis)
-        for told in (self.loud, self.crashed, *self.others):
+        for told in (self.loud, self.crashed, *self.others, *self.quoted.values()):
             found |= scanner.in_bytes(told.text.encode(), "the terminal")
         return found, scanner
 
@@ -322,6 +369,15 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
         with ThreadPoolExecutor(2) as pool:
             *more, crashed, control = pool.map(lambda one: nsn(*one), commands)
         others += more
+        # Where no token is kept, no clean bill and no refusal: in another database.
+        fresh = {"REDIS_URL": redis_url.replace("/0", "/1")}
+        quoted: dict[tuple[str, int], Told] = {}
+        for status in (503, 401):
+            adversary.answers_all = status
+            jobs = {"OAuth": mine | fresh, "legacy": legacy | fresh}
+            with ThreadPoolExecutor(2) as pool:
+                told = pool.map(lambda given: nsn(checkout, given, *SYNC, *CHARTS), jobs.values())
+                quoted |= {(login, status): one for login, one in zip(jobs, told, strict=True)}
         yield Aftermath(
             root,
             adversary,
@@ -332,6 +388,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             crashed,
             others,
             control,
+            quoted,
         )
 
 
@@ -401,6 +458,20 @@ def test_the_words_of_a_server_that_quotes_a_login_are_shown_without_it(
     """Token-based and Basic logins have parts, and each is masked alone."""
     words = " ".join(aftermath.echoed.text.split())
     assert words.count("bad login ***") >= 2, words[-3000:]
+
+
+@pytest.mark.parametrize("status", [503, 401])
+@pytest.mark.parametrize("login", ["OAuth", "legacy"])
+def test_a_job_is_shown_what_it_sent_only_with_stars_in_its_place(
+    aftermath: Aftermath, login: str, status: int
+) -> None:
+    """Both token endpoints, and both fallbacks, quote what they were sent; the job ends of it."""
+    told = aftermath.quoted[login, status]
+    assert told.code != 0
+    words = " ".join(told.text.split())
+    for system in ("NetSuite", "ServiceNow"):
+        assert aftermath.adversary.echoes[system, status] > 0
+        assert f"{system} was sent *** ***" in words, words[-3000:]
 
 
 def test_a_run_that_leaks_on_purpose_is_caught(aftermath: Aftermath) -> None:

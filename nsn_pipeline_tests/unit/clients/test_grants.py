@@ -323,9 +323,33 @@ def test_a_servicenow_refusal_lists_every_cause_and_no_secret() -> None:
     assert r.server.requests[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 
-@pytest.mark.parametrize("dressed", [quote_plus, quote, escape, str, lambda s: json.dumps(s)[1:-1]])
+def in_json(text: str, **options) -> str:
+    return json.dumps(text, **options)[1:-1]
+
+
+DRESSES = {
+    "as it is": str,
+    "a form": quote_plus,
+    "percent": quote,
+    "HTML": escape,
+    "HTML by numbers": lambda s: escape(s).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+    "JSON": in_json,
+    "JSON in UTF-8": lambda s: in_json(s, ensure_ascii=False),
+    "JSON, slashes escaped": lambda s: in_json(s).replace("/", "\\/"),
+    "JSON, capital digits": lambda s: in_json(s).replace("\\u00fc", "\\u00FC"),
+}
+
+
+def test_a_client_id_is_half_a_secret_and_echoed_as_little() -> None:
+    r = rig([Reply(401, {"error": "e", "error_description": "client_id=0123456789abcdef of you"})])
+    fetch = servicenow_token_source(r.http, client_id="0123456789abcdef", client_secret="s" * 20)
+    with pytest.raises(AuthenticationError, match=r"client_id=\*\*\* of you"):
+        fetch()
+
+
+@pytest.mark.parametrize("dressed", DRESSES.values(), ids=DRESSES)
 def test_a_refusal_that_echoes_the_form_shows_no_secret_however_it_is_written(dressed) -> None:
-    secret = 'S3cr+t/Pa&ss="%=\\'
+    secret = "S3cr+t/Pa&ssü=\"%='\\"
     _, fetch = servicenow(
         {"error_description": f"bad form client_secret={dressed(secret)}&x=1", "error": "e"},
         401,
