@@ -395,7 +395,7 @@ class Busy(FakeServiceNow):
 
 
 def test_look_ups_slow_down_as_writes_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nsn_pipeline.load.writer._LOOKUP_SHARE", 10)
+    monkeypatch.setattr("nsn_pipeline.load.lookups._LOOKUP_SHARE", 10)
     rows = vendors(**{f"v{n}": "x" for n in range(200)})
     quiet, fake = FakeServiceNow(), Busy()
     load(quiet, rows)
