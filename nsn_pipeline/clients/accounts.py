@@ -96,7 +96,10 @@ def netsuite_base_url(account: NetSuiteAccount, given: str | None) -> str:
     """
     if not given:
         return account.base_url
-    host = (urlsplit(given.strip()).hostname or "").rstrip(".")
+    try:
+        host = (urlsplit(given.strip()).hostname or "").rstrip(".")
+    except ValueError as error:
+        raise ConfigurationError(f"{given!r} is no address: {error}") from error
     if not host.endswith(_NETSUITE_DOMAIN):
         return given
     try:

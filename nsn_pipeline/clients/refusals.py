@@ -78,7 +78,11 @@ class LoginGuard:
             if not self._is_read:
                 self._last, self._is_read = self._memory.read(), True
             last = self._last
-            return last if last is not None and self._now() < last.until else None
+            return last if last is not None and self._holds(last) else None
+
+    def _holds(self, refusal: Refusal) -> bool:
+        """One from the future was noted while a clock was ahead: nobody knows how old it is."""
+        return refusal.at <= self._now() < refusal.until
 
     def check(self) -> None:
         """Raise AuthenticationError instead of sending what would be refused again."""
@@ -102,7 +106,7 @@ class LoginGuard:
             if renewable and self._was_accepted:
                 return
             last, now = self._last, self._now()
-            if last is not None and now < last.until:
+            if last is not None and self._holds(last):
                 return  # sent before the first refusal was known
             self._last = Refusal(str(error), now, 1 if last is None else last.count + 1)
             self._is_read = True
@@ -111,7 +115,7 @@ class LoginGuard:
     def explain(self, words: str) -> None:
         """Better words for what was refused just now: what to do about it."""
         with self._lock:
-            if self._last is not None and self._now() < self._last.until:
+            if self._last is not None and self._holds(self._last):
                 self._last = replace(self._last, words=words)
                 self._memory.keep(self._last)
 

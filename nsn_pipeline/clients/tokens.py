@@ -127,6 +127,7 @@ class BearerAuth(AuthBase):
         with self._cache.lock(self._key):
             cached = self._cache.get(self._key)
             if cached is not None and cached.value != refused and cached.is_fresh(self._now()):
+                self._no_login = None
                 return cached
             self._stop_if_refused_before()
             try:

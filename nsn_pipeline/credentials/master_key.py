@@ -154,6 +154,13 @@ def _file_key(path: Path, home: Path | None) -> MasterKey:
     keys = _parsed(_file_text(path), str(path))
     previous = read_previous(path)
     refused = previous.refused_by(home)
+    if _key_id(keys[0]) in refused:  # what is sealed with it could not be read again
+        raise ConfigurationError(
+            f"{path} holds a key that this NSN_HOME refuses since {refused[_key_id(keys[0])]}: "
+            "`nsn credentials rotate` replaced it then. Nothing was changed. Restore the key file "
+            f"as it was since then; if that key is lost, make a new one ({MAKE_A_KEY}) and set the "
+            "credentials again"
+        )
     if previous.keys:
         old = _parsed(",".join(previous.keys), str(previous_keys(path)))
         keys += tuple(key for key in old if _key_id(key) not in refused)

@@ -7,6 +7,7 @@ keys and not in the home: restoring the home would restore the time before it.
 """
 
 import json
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,4 +73,5 @@ def write_previous(path: Path, previous: PreviousKeys) -> None:
 
 
 def _name(home: Path) -> str:
-    return str(home.resolve())
+    """Containers that share a key file all have the same path: their host tells them apart."""
+    return f"{socket.gethostname()}:{home.resolve()}"

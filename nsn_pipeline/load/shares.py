@@ -144,5 +144,7 @@ def _halting(share: Share[Item], work: Callable[[Share[Item]], Outcome]) -> Outc
         share.course.halt()
         raise
     finally:
-        share.to_tell.pass_on()
-        share.to_send.pass_on()
+        for turn in (share.to_tell, share.to_send):
+            if not share.course.is_halted:  # with nothing to send, it still is in its place
+                turn.wait()
+            turn.pass_on()

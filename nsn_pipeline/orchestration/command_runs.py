@@ -21,6 +21,8 @@ _KILLED = (
     "The command that worked on this run was killed, or its machine stopped. What it had sent is "
     "looked up by the next run of its days."
 )
+_INTERRUPTED = "The command that worked on this run ended before the run did."
+_CANNOT_SAY = (Exception,)  # a full or read-only disk, a locked database: whatever storage says
 
 
 def command_tags() -> dict[str, str]:
@@ -41,28 +43,40 @@ def vouched_for(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            # Interrupted before its first event, a run has no end yet. Where none can be recorded
+            # the file stays: whoever looks next finds it free.
+            with contextlib.suppress(*_CANNOT_SAY):
+                _end(instance, run_id, _INTERRUPTED)
+                path.unlink(missing_ok=True)
 
 
 def end_the_killed(instance: dg.DagsterInstance) -> Sequence[str]:
-    """Mark runs as failed whose command is gone; their ids."""
+    """Mark runs as failed whose command is gone; their ids. One that cannot be looked at is left:
+    nothing that calls this should fail over it.
+    """
     if sys.platform == "win32":
         return ()
+    ended: list[str] = []
     mine = dg.RunsFilter(statuses=UNFINISHED, tags=command_tags())
-    return [run.run_id for run in instance.get_runs(mine) if _ended(instance, run.run_id)]
+    for run in instance.get_runs(mine):
+        path = _lock(instance, run.run_id)
+        with contextlib.suppress(*_CANNOT_SAY):
+            if not path.exists() or is_held(path):
+                continue
+            # Read again: a command lets go of its lock after it has recorded the end.
+            if _end(instance, run.run_id, _KILLED):
+                ended.append(run.run_id)
+            path.unlink(missing_ok=True)
+    return ended
 
 
-def _ended(instance: dg.DagsterInstance, run_id: str) -> bool:
-    path = _lock(instance, run_id)
-    if not path.exists() or is_held(path):
-        return False
-    # Read after the lock was seen free: a command lets go of it after it has recorded the end.
+def _end(instance: dg.DagsterInstance, run_id: str, why: str) -> bool:
+    """Whether the run had no end, and has one now."""
     run = instance.get_run_by_id(run_id)
-    is_dead = run is not None and run.status in UNFINISHED
-    if run is not None and is_dead:
-        instance.report_run_failed(run, message=_KILLED)
-    path.unlink(missing_ok=True)
-    return is_dead
+    if run is None or run.status not in UNFINISHED:
+        return False
+    instance.report_run_failed(run, message=why)
+    return True
 
 
 def _lock(instance: dg.DagsterInstance, run_id: str) -> Path:

@@ -32,10 +32,13 @@ def open_documents(job_state: JobState, runs: RunsKnown, *, finishing: str = "")
 
     `finishing` is a run whose loads are done: what it left pending is never written.
     """
-    found = OpenDocuments(
-        refused=[one for status in REFUSED for one in job_state.by_status(status)]
-    )
-    found.unwritten, found.under_way = _pending(job_state, runs, finishing)
+    found = OpenDocuments()
+    # Pending first: a run that goes on meanwhile makes pending documents failed. Read the other way
+    # round, such a one would be in neither list.
+    unwritten, found.under_way = _pending(job_state, runs, finishing)
+    found.refused = [one for status in REFUSED for one in job_state.by_status(status)]
+    refused = {(one.record_type, one.document_id) for one in found.refused}
+    found.unwritten = [s for s in unwritten if (s.record_type, s.document_id) not in refused]
     unlinked = {
         (one.record_type, one.document_id): one
         for reference in job_state.missing_references()

@@ -19,7 +19,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from nsn_pipeline.errors import NsnError
+from nsn_pipeline.errors import NsnError, UnreachableError
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +101,11 @@ class Presence:
             return False
         try:
             deed()
-        except NsnError:
+        except UnreachableError:
             self._owed.append(deed)
             return False
+        except NsnError:  # refused: it would be refused again, and hold up the others
+            return True
         return True
 
 

@@ -5,7 +5,7 @@ run's own limits hold without it.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import redis
@@ -17,7 +17,10 @@ KEPT_S = 2 * 24 * 3600
 
 
 class RetiredToday:
-    """Counters of one account, instance and profile: `<prefix>today:<day>:<deed>:<table>`."""
+    """Counters of one account, instance and profile: `<prefix>today:<day>:<deed>:<table>`.
+
+    The day is that of its first use: what a step gives back after midnight, it counted before.
+    """
 
     def __init__(
         self,
@@ -29,6 +32,7 @@ class RetiredToday:
         self._client = client
         self._prefix = prefix
         self._now = now
+        self._day: date | None = None
 
     def count(self, deed: Deed, table: str) -> int:
         """What was retired (or ended) of this table since midnight, UTC."""
@@ -47,4 +51,5 @@ class RetiredToday:
         return int(total)
 
     def _key(self, deed: Deed, table: str) -> str:
-        return f"{self._prefix}today:{self._now().astimezone(UTC).date()}:{deed}:{table}"
+        self._day = self._day or self._now().astimezone(UTC).date()
+        return f"{self._prefix}today:{self._day}:{deed}:{table}"

@@ -89,7 +89,44 @@ def test_nothing_is_said_of_runs_that_no_lock_of_this_host_speaks_for(
     assert {status(instance, one) for one in (elsewhere, launched)} == {dg.DagsterRunStatus.STARTED}
 
 
-def test_command_that_ended_leaves_no_lock(instance: dg.DagsterInstance) -> None:
-    with pytest.raises(KeyboardInterrupt), vouched_for(instance, begun(instance)):
+def test_command_that_is_interrupted_before_the_first_event_ends_its_run(
+    instance: dg.DagsterInstance,
+) -> None:
+    """Dagster traps interrupts only near the first step, seconds after the run is there."""
+    run_id = begun(instance)
+    with pytest.raises(KeyboardInterrupt), vouched_for(instance, run_id):
         raise KeyboardInterrupt
-    assert list(Path(instance.root_directory).rglob("*.lock")) == []
+    assert status(instance, run_id) == dg.DagsterRunStatus.FAILURE
+    assert locks(instance) == []
+    assert days_under_way(instance) == set()
+
+
+def test_run_that_came_to_its_end_stays_as_it_is(instance: dg.DagsterInstance) -> None:
+    run_id = begun(instance)
+    with vouched_for(instance, run_id):
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        instance.report_run_canceled(run)
+    assert status(instance, run_id) == dg.DagsterRunStatus.CANCELED
+    assert locks(instance) == []
+
+
+def test_an_end_that_cannot_be_recorded_is_recorded_by_whoever_looks_next(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError("no space left on device")
+
+    run_id = begun(instance)
+    with monkeypatch.context() as patched:
+        patched.setattr(instance, "report_run_failed", full)
+        with pytest.raises(KeyboardInterrupt), vouched_for(instance, run_id):
+            raise KeyboardInterrupt
+        assert end_the_killed(instance) == []  # nor does a tick fail over it
+    assert status(instance, run_id) == dg.DagsterRunStatus.STARTED
+    assert end_the_killed(instance) == [run_id]
+    assert locks(instance) == []
+
+
+def locks(instance: dg.DagsterInstance) -> list[Path]:
+    return list(Path(instance.root_directory).rglob("*.lock"))

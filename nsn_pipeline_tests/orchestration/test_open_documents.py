@@ -7,7 +7,7 @@ import dagster as dg
 import fakeredis
 import pytest
 
-from nsn_pipeline.orchestration.open_documents import unwritten_documents
+from nsn_pipeline.orchestration.open_documents import open_documents, unwritten_documents
 from nsn_pipeline.orchestration.runs_known import RunsKnown
 from nsn_pipeline.state.job_state import DocumentState, JobState, Status
 
@@ -39,3 +39,21 @@ def test_a_run_that_writes_and_ends_between_two_looks_left_nothing_unwritten(
     with dg.DagsterInstance.ephemeral() as instance:
         found = unwritten_documents(job_state, RunsKnown(instance))
     assert [one.document_id for one in found] == ["2"]
+
+
+def test_a_document_that_fails_between_two_looks_is_open(
+    job_state: JobState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run beside this one goes on: what was pending a moment ago is failed now."""
+    by_status = JobState.by_status
+
+    def looks(self: JobState, status: Status) -> list[DocumentState]:
+        found = list(by_status(self, status))
+        job_state.record([state("1", Status.FAILED)])
+        return found
+
+    monkeypatch.setattr(JobState, "by_status", looks)
+    with dg.DagsterInstance.ephemeral() as instance:
+        found = open_documents(job_state, RunsKnown(instance))
+    assert [one.document_id for one in found.refused] == ["1"]
+    assert [one.document_id for one in found.unwritten] == ["2"]

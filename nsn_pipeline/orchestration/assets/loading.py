@@ -66,7 +66,12 @@ class Loading:
         if why is not None:
             return ending.days, left_live(self.target, ending.documents.values(), why)
         group = _without_moved(ending.days, self.moved)
-        return group, self._load(group, may_end=True)
+        result = self._load(group, may_end=True)
+        # Should that raise, nobody knows how many it ended: then all stay counted.
+        headers = result.tables[0].records.values()
+        done = sum(header.status == "updated" for header in headers)
+        brake.not_done(table, wanted, max(wanted - done, 0))
+        return group, result
 
     @property
     def _limits(self) -> Limits:

@@ -123,3 +123,8 @@ def test_every_spelling_of_an_instance_means_one_host(text) -> None:
 def test_a_strange_instance_is_refused(text) -> None:
     with pytest.raises(ConfigurationError, match="SERVICENOW_BASE_URL"):
         servicenow_instance(text)
+
+
+def test_an_address_that_cannot_be_read_is_a_fault_of_the_settings() -> None:
+    with pytest.raises(ConfigurationError, match="is no address"):
+        netsuite_base_url(SANDBOX, "https://[1")

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from joserfc import jwt as other_jwt
 from joserfc.jwk import ECKey, RSAKey
+from requests import PreparedRequest
 
 from nsn_pipeline.clients.grants import (
     AssertionSigner,
@@ -219,6 +220,8 @@ def test_a_lenient_reading_of_expires_in(p256, given) -> None:
         (b"[]", 3600),
         (b"true", 3600),
         (b"86400", 3600),
+        (b"0.001", 3600),
+        (b"59", 3600),
         (b"90", 90),
     ],
 )
@@ -359,3 +362,24 @@ def test_a_refusal_that_echoes_the_form_shows_no_secret_however_it_is_written(dr
         fetch()
     assert "client_secret=***" in str(caught.value)
     assert "Pa" not in str(caught.value).split("client_secret=")[1][:20]
+
+
+def test_who_asks_is_masked_where_netsuite_tells_what_it_read_in_the_assertion(p256) -> None:
+    client_id, certificate_id = "c1" * 32, "cert" * 10
+
+    def answer(request: PreparedRequest) -> Reply:
+        claims = parse_qs(str(request.body))["client_assertion"][0].split(".")[1]
+        quoted = f"unknown client {client_id}, kid {certificate_id}: {claims}..."
+        return Reply(401, body={"error": "invalid_client", "error_description": quoted})
+
+    r = rig(answer)
+    fetch = netsuite_token_source(
+        r.http,
+        client_id=client_id,
+        certificate_id=certificate_id,
+        private_key=pem(p256),
+        now=lambda: NOW,
+    )
+    with pytest.raises(AuthenticationError) as caught:
+        fetch()
+    assert "unknown client ***, kid ***: ***..." in str(caught.value)

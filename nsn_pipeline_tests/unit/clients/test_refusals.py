@@ -146,3 +146,13 @@ def test_a_403_is_the_answer_of_a_login_that_works() -> None:
     with pytest.raises(PermissionDeniedError):
         r.http.request("GET", "/", idempotent=True)
     assert memory.read() is None
+
+
+def test_a_refusal_from_the_future_holds_nobody_up() -> None:
+    """It was noted while the clock was ahead: after its correction nobody knows how old it is."""
+    clock = [10_000.0]
+    guard = LoginGuard(now=lambda: clock[0])
+    guard.refused(AuthenticationError("no"), renewable=False)
+    assert guard.holding() is not None
+    clock[0] = 9_000.0
+    assert guard.holding() is None

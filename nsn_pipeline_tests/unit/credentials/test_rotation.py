@@ -1,4 +1,5 @@
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -283,6 +284,33 @@ def test_a_restored_copy_from_before_a_rotation_is_refused_and_says_what_to_do(
         store.update("netsuite", secret({"account_id": "1"}))
     assert store.path.read_bytes() == before, "nothing is written over"
     store.path.write_bytes(since)
+    assert_opens(store)
+
+
+def test_a_restored_old_key_file_seals_nothing_that_could_not_be_read_again(
+    home: Path, key_file: Path
+) -> None:
+    store = with_file(home, key_file)
+    fill(store)
+    store.rotate(not_handed_over, now=lambda: NOW)
+    key_file.write_text(OLD_KEY)
+    store.path.unlink()  # as one is told to who has lost the key
+    with pytest.raises(ConfigurationError, match="refuses since 2026-11-26") as caught:
+        store.update("netsuite", secret({"account_id": "1"}))
+    assert leaks(told(caught.value)) == []
+    assert not store.path.exists()
+
+
+def test_a_home_of_the_same_path_on_another_host_is_another_home(
+    home: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers mount one key file, and each has its credentials in the same place."""
+    store = with_file(home, key_file)
+    fill(store)
+    other_volume = store.path.read_bytes()
+    store.rotate(not_handed_over, now=lambda: NOW)
+    store.path.write_bytes(other_volume)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another-host")
     assert_opens(store)
 
 

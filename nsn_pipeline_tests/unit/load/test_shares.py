@@ -76,6 +76,27 @@ def test_shares_are_sent_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(sum(one) for one in left.values())  # nothing of earlier shares waits
 
 
+def test_a_share_with_nothing_to_send_lets_no_other_pass_those_before_it() -> None:
+    later = threading.Event()
+    order: list[int] = []
+
+    def work(share: Share[int]) -> int:
+        (item,) = share.items
+        if item == 1:
+            later.set()
+            return item  # nothing to tell, nothing to send
+        if item == 0:
+            assert later.wait(5)
+        share.to_tell.wait()
+        order.append(item)
+        share.to_tell.pass_on()
+        share.to_send.wait()
+        return item
+
+    assert list(worked(shares([0, 1, 2, 3], 1), work)) == [0, 1, 2, 3]
+    assert order == [0, 2, 3]
+
+
 def test_the_next_share_is_prepared_while_one_is_sent() -> None:
     fake = FakeServiceNow()
     send = fake.batch

@@ -249,7 +249,8 @@ def test_by_default_a_server_that_hangs_is_waited_for_seconds_not_minutes() -> N
     first_s = server.now
     server.ask()
     assert server.asked == 3, "known to be away: a question is asked once"
-    assert server.now - first_s <= Patience().connect_s + Patience().answer_s
+    most_s = Patience().connect_s + Patience().answer_s
+    assert server.now - first_s <= most_s + 1e-9  # a sum of floats
 
 
 def test_a_broken_connection_is_tried_again_for_about_a_second() -> None:

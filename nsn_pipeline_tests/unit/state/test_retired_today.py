@@ -30,3 +30,14 @@ def test_counters_leave_redis_by_themselves(client: redis.Redis) -> None:
     at(client, NOON).add("retire", "proc_po", 3)
     (key,) = client.keys("*today*")
     assert 0 < client.ttl(key) <= KEPT_S
+
+
+def test_what_is_given_back_after_midnight_is_taken_from_the_day_it_was_counted_on(
+    client: redis.Redis,
+) -> None:
+    times = [NOON.replace(hour=23, minute=59)]
+    step = RetiredToday(client, prefix="nsn:a:b:c:", now=lambda: times[-1])
+    assert step.add("retire", "proc_po", 400) == 400
+    times.append(NOON + timedelta(days=1))
+    assert step.add("retire", "proc_po", -400) == 0
+    assert at(client, NOON + timedelta(days=1)).count("retire", "proc_po") == 0
