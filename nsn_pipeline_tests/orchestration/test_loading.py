@@ -1,10 +1,16 @@
 """Memory is bounded in rows, and documents stay whole."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pandas as pd
 import pytest
 
+from nsn_pipeline.load.documents import DocumentResult, DocumentRow
+from nsn_pipeline.load.ledger import LoadResult, RecordResult
 from nsn_pipeline.orchestration.assets import loading
-from nsn_pipeline.orchestration.assets.loading import parts_of
+from nsn_pipeline.orchestration.assets.loading import Loading, parts_of
+from nsn_pipeline_tests.unit.load.make import ORDER, FreshDay
 
 
 def rows(*documents: tuple[str, int]) -> pd.DataFrame:
@@ -38,3 +44,37 @@ def test_a_day_that_fits_is_passed_on_as_it_is() -> None:
     ((part, held),) = parts_of("2026-03-04", headers, None)
     assert part[1] is headers
     assert held == 2
+
+
+def test_what_was_to_end_and_did_not_is_not_held_against_the_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    today = FreshDay()
+    project = SimpleNamespace(end_max_share=1.0, end_max_count=100)
+    connections = SimpleNamespace(
+        retired_today=today,
+        loader=SimpleNamespace(held=lambda _target: 1_000),
+        settings=SimpleNamespace(project=project),
+    )
+    moved = SimpleNamespace(left_out=lambda _days: {"2026-03-04": ["3"]})
+    load = Loading(
+        cast("Any", connections), ORDER, cast("Any", None), cast("Any", None), cast("Any", moved)
+    )
+    ends = ["1", "2", "3", "4"]
+    ending = loading._Ending(load._limits)
+    ending.documents = {one: DocumentRow(one, "planned", one, "") for one in ends}
+    ending.days = [("2026-03-04", rows(*((one, 1) for one in ends)), None)]
+    counted: list[int] = []
+
+    def write(_self: Loading, group: list[loading.Day], *, may_end: bool) -> DocumentResult:
+        assert may_end
+        counted.append(today.count("end", ORDER.table))
+        (day,) = group
+        statuses = dict(zip(day[1]["_document_id"], ("updated", "failed", "updated"), strict=True))
+        records = {one: RecordResult(one, one, status, one) for one, status in statuses.items()}
+        return DocumentResult([], [LoadResult(ORDER.table, records)])
+
+    monkeypatch.setattr(Loading, "_load", write)
+    load._end(ending)
+    assert counted == [4]  # before the deed
+    assert today.count("end", ORDER.table) == 2  # one failed, and one changed in NetSuite since

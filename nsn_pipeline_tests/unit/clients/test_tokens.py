@@ -257,6 +257,22 @@ def test_a_login_that_stays_refused_is_asked_for_less_and_less_often() -> None:
     assert asked == [0, 60, 360, 2160, 3960, 5760]
 
 
+def test_a_login_that_worked_for_another_process_meanwhile_is_refused_for_the_first_time() -> None:
+    cache = MemoryTokenCache()
+    auth, source, clock = make(cache)
+    source.failure = REVOKED
+    with pytest.raises(AuthenticationError):
+        auth.ready()
+    cache.put("k", Token("other", expires_at=clock.now + 500, refresh_at=clock.now + 400))
+    assert auth.ready().value == "other"
+    clock.now += 600  # over, and refused again
+    for since_s, calls in ((0, 2), (59, 2), (60, 3)):
+        clock.now = 1600.0 + since_s
+        with pytest.raises(AuthenticationError):
+            auth.ready()
+        assert source.calls == calls
+
+
 def test_a_cached_token_without_a_due_time_is_renewed_a_minute_early() -> None:
     token = Token("x", expires_at=1000)
     assert token.is_fresh(939)

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from nsn_pipeline.clients.tokens import Token
-from nsn_pipeline.errors import UnreachableError
+from nsn_pipeline.errors import ConfigurationError, UnreachableError
 from nsn_pipeline.state import embedded
 from nsn_pipeline.state.connection import Connection, connect
 from nsn_pipeline.state.job_state import JobState
@@ -270,3 +270,18 @@ def test_of_many_callers_one_is_sent_to_ask() -> None:
     assert [presence.is_left_alone() for _ in range(4)] == [False, True, True, True]
     presence.answered()
     assert not any(presence.is_left_alone() for _ in range(3))
+
+
+def test_a_release_that_is_refused_holds_up_no_other_and_is_not_tried_for_ever() -> None:
+    presence = Presence()
+    tried: list[str] = []
+
+    def refused() -> None:
+        tried.append("refused")
+        raise ConfigurationError("this Redis user may not run the command")
+
+    presence.owe(refused)
+    presence.owe(lambda: tried.append("released"))
+    presence.answered()
+    presence.answered()
+    assert tried == ["refused", "released"]
