@@ -5,6 +5,7 @@ again, is in `patience`.
 """
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,7 +28,10 @@ from nsn_pipeline.errors import ConfigurationError, NsnError, UnreachableError, 
 from nsn_pipeline.state.embedded import EmbeddedServer, acquire
 from nsn_pipeline.state.patience import OneRetryLayer, Patience, Presence
 
+logger = logging.getLogger(__name__)
+
 SCHEMES = ("redis", "rediss", "unix")
+LAST_WORDS_S = 3.0  # at the end of a process; a question that is under way then ends by itself
 _CODE = re.compile(r"[A-Z]{3,16}(?=\s)")
 _HELLO_UNKNOWN = re.compile(r"(ERR )?unknown command\W+hello\b", re.IGNORECASE)
 
@@ -43,9 +47,15 @@ class Connection:
     presence: Presence = field(default_factory=Presence)  # whether it answers
 
     def close(self) -> None:
-        self.client.close()
-        if self.embedded is not None:
-            self.embedded.close()
+        """Give back what is owed, as far as that is quick; then let go."""
+        try:
+            self.presence.settle(within_s=LAST_WORDS_S)
+        except Exception as error:  # noqa: BLE001  work that is done does not fail for this
+            logger.warning("state_not_settled error=%s", type(error).__name__)
+        finally:
+            self.client.close()
+            if self.embedded is not None:
+                self.embedded.close()
 
     def __enter__(self) -> Self:
         return self

@@ -43,10 +43,11 @@ class FallbackLimiter:
             yield
 
     def _entered(self, held: ExitStack) -> bool:
+        asked_at = self._presence.now()
         try:
             held.enter_context(self._shared.slot())
         except UnreachableError as error:
-            self._presence.lost()
+            self._presence.lost(asked_at=asked_at)
             if self._is_news(alone=True):
                 logger.warning("limit_of_this_process_only name=%s error=%s", self._name, error)
             return False

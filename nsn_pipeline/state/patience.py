@@ -8,6 +8,7 @@ the server answers (`Presence`), by which callers with a stand-in of their own d
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -42,7 +43,11 @@ class Patience:
 
 
 class Presence:
-    """Whether the state server answers, as far as this process knows."""
+    """Whether the state server answers, as far as this process knows.
+
+    What it says last counts: a question that was on its way when another got its answer tells
+    nothing by failing.
+    """
 
     def __init__(
         self,
@@ -54,7 +59,13 @@ class Presence:
         self._clock = clock
         self._lock = threading.Lock()
         self._away_until: float | None = None
+        self._answered_at = -math.inf
         self._owed: deque[Callable[[], object]] = deque(maxlen=MOST_OWED)
+        self._settling = threading.Lock()
+
+    def now(self) -> float:
+        """The instant to give to `lost` when what is asked now fails."""
+        return self._clock()
 
     def is_away(self) -> bool:
         """Known not to answer."""
@@ -76,36 +87,49 @@ class Presence:
             self._away_until = now + self._left_alone_s
             return False
 
-    def lost(self) -> None:
-        """A question got no answer."""
+    def lost(self, *, asked_at: float | None = None) -> None:
+        """A question asked then (or just now) got no answer."""
         with self._lock:
-            self._away_until = self._clock() + self._left_alone_s
+            now = self._clock()
+            if (now if asked_at is None else asked_at) >= self._answered_at:
+                self._away_until = now + self._left_alone_s
 
     def answered(self) -> None:
         """A question got its answer: all may ask again, and what was owed is done now."""
+        self._answered_at = self._clock()
         if self._away_until is not None:
             with self._lock:
                 self._away_until = None
-        while self._owed:
-            if not self._settled_one():
-                return
+        if self._owed:
+            self.settle()
 
     def owe(self, deed: Callable[[], object]) -> None:
         """Do this when the server answers again."""
         self._owed.append(deed)
 
-    def _settled_one(self) -> bool:
+    def settle(self, *, within_s: float = math.inf) -> None:
+        """Do what is owed, until it is done, the server fails to answer, or the time is over.
+
+        Each deed is itself a question that is answered: it must not begin on the others.
+        """
+        if not self._settling.acquire(blocking=False):
+            return
         try:
-            deed = self._owed.popleft()
-        except IndexError:  # another thread did the last one
-            return False
+            end = self._clock() + within_s
+            while self._owed and self._clock() < end and self._settled_one():
+                pass
+        finally:
+            self._settling.release()
+
+    def _settled_one(self) -> bool:
+        deed = self._owed.popleft()
         try:
             deed()
-        except UnreachableError:
-            self._owed.append(deed)
-            return False
-        except NsnError:  # refused: it would be refused again, and hold up the others
-            return True
+        except NsnError as error:
+            if isinstance(error, UnreachableError):
+                self._owed.append(deed)
+                return False
+            # Refused: it would be refused again, and hold up the others.
         return True
 
 
@@ -145,17 +169,23 @@ class OneRetryLayer(Retry):
         failures = 0
         with self._outermost() as is_outermost:
             while True:
+                asked_at = self._presence.now()
                 try:
-                    return do()
+                    answer = do()
+                    break
                 except (redis.ConnectionError, redis.TimeoutError, TimeoutError) as error:
                     failures += 1
                     fail(error, failures) if with_failure_count else fail(error)
                     if not is_outermost or (is_retryable and not is_retryable(error)):
                         raise
                     if not self._is_worth_another(error, failures):
-                        self._presence.lost()
+                        self._presence.lost(asked_at=asked_at)
                         raise
                     self._sleep(self._pauses.compute(failures))
+        # To open a connection that is open already asks nothing, and gives nothing: no answer.
+        if is_outermost and answer is not None:
+            self._presence.answered()
+        return answer
 
     def _is_worth_another(self, error: Exception, failures: int) -> bool:
         is_slow = isinstance(error, redis.TimeoutError | TimeoutError)

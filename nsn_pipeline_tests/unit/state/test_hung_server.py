@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,15 @@ def fallback(connection: Connection, limit: int = 4) -> FallbackLimiter:
     return FallbackLimiter(shared, name="vendor", limit=limit, presence=connection.presence)
 
 
-def held(connection: Connection) -> int:
-    return connection.client.zcard("nsn:lease:vendor:slots")
+@pytest.fixture
+def onlooker(connection: Connection, tmp_path: Path) -> Iterator[redis.Redis]:
+    """Another process: what it asks settles nothing of this one's."""
+    with connect(connection.server, tmp_path / "other") as other:
+        yield other.client
+
+
+def held(client: redis.Redis) -> int:
+    return client.zcard("nsn:lease:vendor:slots")
 
 
 def by_threads(work: Callable[[], None]) -> float:
@@ -116,37 +124,81 @@ def test_a_thread_asks_now_and_then_and_all_share_when_it_goes_on(connection: Co
     connection.presence._left_alone_s = 0.0
     connection.presence.lost()
     with limiter.slot():
-        assert held(connection) == 1
+        assert held(connection.client) == 1
     assert not connection.presence.is_away()
-    assert held(connection) == 0
+    assert held(connection.client) == 0
 
 
-def test_what_a_stopped_server_takes_late_is_given_back(connection: Connection) -> None:
+def test_what_a_stopped_server_takes_late_is_given_back(
+    connection: Connection, onlooker: redis.Redis
+) -> None:
     """It carries out what is in its socket when it goes on, for callers that have long gone."""
     shared = shared_limiter(connection, limit=1)
     with shared.slot():  # the server knows the script, and a connection is open
         pass
     with stopped(connection), pytest.raises(UnreachableError), shared.slot():
         pytest.fail("nothing was acquired")
-    assert eventually(lambda: held(connection) == 1), "taken for nobody, for minutes"
+    assert eventually(lambda: held(onlooker) == 1), "taken for nobody, for minutes"
     with shared.slot():
-        assert held(connection) == 1
-    assert held(connection) == 0
+        assert held(onlooker) == 1
+    assert held(onlooker) == 0
 
 
-def test_a_slot_that_could_not_be_released_is_released_later(connection: Connection) -> None:
-    limiter = fallback(connection, limit=2)
-    presence = connection.presence
+def owing(connection: Connection, slots: int = 2) -> FallbackLimiter:
+    """A limiter whose slots were given back while the server, which is back now, was away."""
+    limiter = fallback(connection, limit=slots)
     with ExitStack() as held_slots:
-        held_slots.enter_context(limiter.slot())
-        held_slots.enter_context(limiter.slot())
+        for _ in range(slots):
+            held_slots.enter_context(limiter.slot())
         with stopped(connection):
             held_slots.close()
-            assert presence.is_away()
-    presence._left_alone_s = 0.0
-    presence.lost()
+            assert connection.presence.is_away()
+    return limiter
+
+
+def test_the_first_answer_of_any_kind_gives_back_what_is_owed_and_lets_all_ask(
+    connection: Connection, onlooker: redis.Redis
+) -> None:
+    limiter = owing(connection)
+    assert held(onlooker) == 2
+    connection.client.ping()
+    assert not connection.presence.is_away(), "nobody waits for the fifteen seconds to pass"
+    assert held(onlooker) == 0
     with limiter.slot():
-        assert held(connection) == 1
+        assert held(onlooker) == 1
+
+
+def test_an_open_connection_that_asked_nothing_is_no_answer(connection: Connection) -> None:
+    """Before each command the client makes sure of the connection: that alone proves nothing."""
+    connection.client.ping()
+    connection.presence.lost()
+    lent = connection.client.connection_pool.get_connection()
+    connection.client.connection_pool.release(lent)
+    assert connection.presence.is_away()
+
+
+def test_slots_owed_are_given_back_when_the_connection_is_closed(
+    connection: Connection, onlooker: redis.Redis
+) -> None:
+    owing(connection)
+    assert held(onlooker) == 2
+    connection.close()
+    assert held(onlooker) == 0
+
+
+def test_closing_costs_one_time_out_when_the_server_hangs_and_never_fails(
+    connection: Connection, tmp_path: Path
+) -> None:
+    user = connect(connection.server, tmp_path / "user", patience=BRIEF)
+    for number in range(4):
+        user.presence.owe(partial(shared_limiter(user)._released, f"token {number}"))
+    with stopped(connection):
+        began = time.monotonic()
+        user.close()
+        assert time.monotonic() - began < 1.5 * ONE_CALL_S
+    presence = Presence()
+    presence.owe(lambda: 1 / 0)
+    Connection(redis.Redis(), "nowhere", presence=presence).close()
 
 
 def test_what_was_not_acquired_is_not_released(connection: Connection) -> None:
@@ -285,3 +337,53 @@ def test_a_release_that_is_refused_holds_up_no_other_and_is_not_tried_for_ever()
     presence.answered()
     presence.answered()
     assert tried == ["refused", "released"]
+
+
+def test_a_question_from_before_an_answer_tells_nothing_by_failing() -> None:
+    now = 0.0
+    presence = Presence(clock=lambda: now)
+    layer = OneRetryLayer(presence, sleep=lambda _: None)
+
+    def ask_for(seconds: float, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+        def times_out() -> None:
+            nonlocal now
+            now += seconds
+            meanwhile()
+            raise redis.TimeoutError
+
+        presence.lost()  # away: the question is asked once
+        with pytest.raises(redis.TimeoutError):
+            layer.call_with_retry(times_out, lambda _: None)
+
+    ask_for(6.0, meanwhile=presence.answered)
+    assert not presence.is_away(), "another thread's question was answered since"
+    ask_for(6.0)
+    assert presence.is_away()
+
+
+def test_deeds_that_are_owed_do_not_begin_each_other() -> None:
+    """Each is a question that gets its answer: a thousand would be a thousand calls deep."""
+    presence = Presence()
+    layer = OneRetryLayer(presence)
+    done: list[int] = []
+    for number in range(900):
+        deed = partial(layer.call_with_retry, partial(done.append, number), lambda _: None)
+        presence.owe(lambda deed=deed: (deed(), presence.answered()))
+    presence.answered()
+    assert done == list(range(900))
+
+
+def test_settling_ends_when_its_time_is_over() -> None:
+    now = 0.0
+    presence = Presence(clock=lambda: now)
+
+    def takes_a_second() -> None:
+        nonlocal now
+        now += 1
+
+    for _ in range(10):
+        presence.owe(takes_a_second)
+    presence.settle(within_s=3)
+    assert now == 3
+    presence.settle()
+    assert now == 10
