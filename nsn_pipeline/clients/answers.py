@@ -10,7 +10,7 @@ Documented and observed behaviour: docs/facts/netsuite.md 4.6 and 5, docs/facts/
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -36,6 +36,7 @@ from nsn_pipeline.errors import (
     Where,
 )
 
+_BEGINNING = 16  # characters of a secret that was cut short: fewer may be of an ordinary word
 _MAX_WORDS = 300  # vendor text quoted in a message: enough to act on, never a whole payload
 _TIME_LIMIT = "maximum execution time exceeded"
 
@@ -185,12 +186,33 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, however a server dresses what it echoes.
 
     A form and a query carry them percent-encoded, and gateways quote bodies escaped for HTML or
-    JSON.
+    JSON. Long ones may be cut short: their beginning goes with as much as follows of them.
     """
     dressed = {one for secret in secrets if secret for one in _dressings(secret)}
-    for one in sorted(dressed, key=len, reverse=True):
-        text = text.replace(one, "***")
+    longest_first = sorted(dressed, key=len, reverse=True)
+    for one in longest_first:
+        text = _without(text, one, longest_first)
     return text
+
+
+def _without(text: str, secret: str, secrets: Sequence[str]) -> str:
+    beginning = secret[:_BEGINNING]
+    at = text.find(beginning)
+    while at >= 0:
+        # Several may begin alike, as tokens do: the one that was quoted goes on for longest.
+        length = max(_shared(text, at, one) for one in secrets)
+        text = f"{text[:at]}***{text[at + length :]}"
+        at = text.find(beginning, at + 3)
+    return text
+
+
+def _shared(text: str, at: int, secret: str) -> int:
+    """How much of the secret stands there: all of it, a beginning that is long enough, or 0."""
+    pairs = zip(text[at : at + len(secret)], secret, strict=False)
+    length = next((n for n, (told, kept) in enumerate(pairs) if told != kept), None)
+    if length is None:  # the text or the secret ends here
+        length = min(len(text) - at, len(secret))
+    return length if length >= min(_BEGINNING, len(secret)) else 0
 
 
 @lru_cache(maxsize=256)

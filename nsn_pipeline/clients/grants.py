@@ -10,7 +10,7 @@ import binascii
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from nsn_pipeline.clients.answers import VendorWords, read_words
-from nsn_pipeline.clients.http import Http, form_secrets
+from nsn_pipeline.clients.echoes import form_secrets
+from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.tokens import Token
 from nsn_pipeline.errors import (
     AuthenticationError,
@@ -53,7 +54,6 @@ _SERVICENOW_LIFE_S = 1800.0  # of an OAuth entity that nobody changed
 _LONGEST_LIFE_S = 86_400.0  # asking for the same token once a day costs nothing
 _LEAST_LIFE_S = 1.0  # of a token handed out in its last second
 _NETSUITE_LEAST_S = 60.0  # NetSuite hands out new ones only: less is no life
-_SHORTEST_SECRET = 8  # anything shorter would be starred out of ordinary words
 _REFUSALS = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 _NETSUITE_CAUSES = {
@@ -122,13 +122,7 @@ def netsuite_token_source(
             "client_assertion": assertion,
         }
         asked_at = now()
-        # Who asks stands inside the assertion: an answer may tell what it read there.
-        inside = [
-            part
-            for part in (client_id, certificate_id, *assertion.split("."))
-            if len(part) >= _SHORTEST_SECRET
-        ]
-        data = _ask(http, NETSUITE_TOKEN_PATH, form, _netsuite_refusal, secrets=inside)
+        data = _ask(http, NETSUITE_TOKEN_PATH, form, _netsuite_refusal)
         # A new token lives an hour: one that says it is over says something else, and a 401 tells.
         told = _life_s(data) or 0.0
         life = min(told, _NETSUITE_LIFE_S) if told >= _NETSUITE_LEAST_S else _NETSUITE_LIFE_S
@@ -170,13 +164,11 @@ def _ask(
     path: str,
     form: Mapping[str, str],
     explain: Callable[[VendorWords, Where], AuthenticationError],
-    *,
-    secrets: Sequence[str] = (),
 ) -> dict[str, Any]:
     response = http.request("POST", path, data=form, idempotent=True, returned=_REFUSALS)
     where = Where(http.system, f"POST {path}", response.status_code)
     if response.status_code in _REFUSALS:
-        raise explain(read_words(response.content, (*form_secrets(form), *secrets)), where)
+        raise explain(read_words(response.content, tuple(form_secrets(form))), where)
     return _object(response, where)
 
 

@@ -5,11 +5,9 @@ an error of `errors.py`. A request marked `idempotent=False` is repeated only wh
 that the server has not acted on it (no connection, 401, 429); otherwise `OutcomeUnknownError`.
 """
 
-import base64
 import ipaddress
 import logging
 import random as random_module
-import re
 import ssl
 import threading
 import time
@@ -20,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -29,6 +27,7 @@ from requests.utils import get_environ_proxies
 from urllib3.exceptions import NewConnectionError
 
 from nsn_pipeline.clients.answers import Answer, judge, unknown_if_unsafe
+from nsn_pipeline.clients.echoes import credential_of, form_secrets, secrets_of
 from nsn_pipeline.clients.refusals import LoginGuard
 from nsn_pipeline.clients.retry import Limiter, LocalLimiter, RetryPolicy, next_delay_s
 from nsn_pipeline.errors import (
@@ -50,10 +49,6 @@ __all__ = ["Http", "HttpStats", "Limiter", "LocalLimiter", "RetryPolicy", "next_
 _log = logging.getLogger(__name__)
 _POOL = 64  # connections kept open; limiters, not the pool, bound what is in flight
 _REQUEST_ID_HEADERS = ("X-N-OperationId", "X-Transaction-ID", "X-Request-Id", "X-Correlation-Id")
-_OAUTH_PART = re.compile(r'(\w+)="([^"]*)"')
-_OAUTH_SECRETS = frozenset({"oauth_consumer_key", "oauth_token", "oauth_signature", "oauth_nonce"})
-_SECRET_FIELDS = ("client_secret", "client_assertion", "password", "refresh_token", "client_id")
-_SHORTEST_ID = 8  # ids are long; a short one would be cut out of every other word
 
 
 @runtime_checkable
@@ -385,40 +380,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _request_id(response: requests.Response) -> str | None:
     return next((response.headers[h] for h in _REQUEST_ID_HEADERS if h in response.headers), None)
-
-
-def credential_of(request: requests.PreparedRequest) -> str:
-    """The secret part of the Authorization header that was sent."""
-    return str(request.headers.get("Authorization", "")).partition(" ")[2]
-
-
-def secrets_of(request: requests.PreparedRequest) -> list[str]:
-    """What a server may echo of the credentials it was sent: as a whole, and part by part."""
-    credential = credential_of(request)
-    scheme = str(request.headers.get("Authorization", "")).partition(" ")[0].lower()
-    parts: list[str] = []
-    if scheme == "basic":
-        parts = _basic_parts(credential)
-    elif scheme == "oauth":
-        for name, value in _OAUTH_PART.findall(credential):
-            if name in _OAUTH_SECRETS:
-                parts += [value, unquote(value)]
-    # The longest first: a part must not be cut out of what would be recognised as a whole.
-    return sorted({credential, *parts} - {""}, key=len, reverse=True)
-
-
-def _basic_parts(credential: str) -> list[str]:
-    try:
-        login = base64.b64decode(credential).decode()
-    except ValueError:
-        return []
-    return [login, login.partition(":")[2]]
-
-
-def form_secrets(data: object) -> Iterator[str]:
-    """What a server may echo of a token request; a client id is half a secret."""
-    if isinstance(data, Mapping):
-        for name in _SECRET_FIELDS:
-            value = str(data.get(name, ""))
-            if name != "client_id" or len(value) >= _SHORTEST_ID:
-                yield value

@@ -20,8 +20,9 @@ import requests
 
 from nsn_pipeline.clients.batch import BatchItem, BatchReply, decode, encode
 from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui_meta, parent_of
+from nsn_pipeline.clients.echoes import secrets_of
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
-from nsn_pipeline.clients.http import Http, secrets_of
+from nsn_pipeline.clients.http import Http
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,

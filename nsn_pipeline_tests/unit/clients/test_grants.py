@@ -1,5 +1,7 @@
 import base64
 import json
+import re
+from collections.abc import Callable
 from html import escape
 from urllib.parse import parse_qs, quote, quote_plus
 
@@ -19,6 +21,7 @@ from nsn_pipeline.clients.grants import (
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
+    NsnError,
     ServerFaultError,
     UnexpectedResponseError,
 )
@@ -364,22 +367,55 @@ def test_a_refusal_that_echoes_the_form_shows_no_secret_however_it_is_written(dr
     assert "Pa" not in str(caught.value).split("client_secret=")[1][:20]
 
 
-def test_who_asks_is_masked_where_netsuite_tells_what_it_read_in_the_assertion(p256) -> None:
-    client_id, certificate_id = "c1" * 32, "cert" * 10
+CLIENT_ID, CERTIFICATE_ID = "c1" * 32, "cert" * 10
+WHOLE, HEADER, CLAIMS, SIGNATURE = "whole", 0, 1, 2
+
+
+def told_of_the_assertion(key, status: int, quote: Callable[[str], str]) -> str:
+    """What is told when the token endpoint answers with words of its own about the assertion."""
 
     def answer(request: PreparedRequest) -> Reply:
-        claims = parse_qs(str(request.body))["client_assertion"][0].split(".")[1]
-        quoted = f"unknown client {client_id}, kid {certificate_id}: {claims}..."
-        return Reply(401, body={"error": "invalid_client", "error_description": quoted})
+        quoted = quote(parse_qs(str(request.body))["client_assertion"][0])
+        return Reply(status, body={"error": "invalid_client", "error_description": quoted})
 
-    r = rig(answer)
     fetch = netsuite_token_source(
-        r.http,
-        client_id=client_id,
-        certificate_id=certificate_id,
-        private_key=pem(p256),
+        rig(answer).http,
+        client_id=CLIENT_ID,
+        certificate_id=CERTIFICATE_ID,
+        private_key=pem(key),
         now=lambda: NOW,
     )
-    with pytest.raises(AuthenticationError) as caught:
+    with pytest.raises(NsnError) as caught:
         fetch()
-    assert "unknown client ***, kid ***: ***..." in str(caught.value)
+    return str(caught.value)
+
+
+REFUSED, FAILED = 401, 503
+
+
+@pytest.mark.parametrize("status", [REFUSED, FAILED])
+def test_who_asks_is_masked_where_netsuite_tells_what_it_read_in_the_assertion(
+    p256, status
+) -> None:
+    told = told_of_the_assertion(
+        p256,
+        status,
+        lambda sent: f"client {CLIENT_ID}, kid {CERTIFICATE_ID}: {sent.split('.')[1]}...",
+    )
+    assert "client ***, kid ***: ***..." in told
+
+
+@pytest.mark.parametrize("status", [REFUSED, FAILED])
+@pytest.mark.parametrize("length", [16, 17, 40, 100, 200])
+@pytest.mark.parametrize("part", [WHOLE, HEADER, CLAIMS, SIGNATURE])
+def test_an_assertion_that_is_quoted_cut_short_is_masked(p256, part, length, status) -> None:
+    quoted: list[str] = []
+
+    def cut_short(sent: str) -> str:
+        quoted[:] = [(sent if part == WHOLE else sent.split(".")[part])[:length]]
+        return f"cannot verify {quoted[0]}... at (1)"
+
+    told = told_of_the_assertion(p256, status, cut_short)
+    # A dot after the whole header may be the assertion's own.
+    assert re.search(r"cannot verify \*\*\*\.{2,3} at \(1\)", told)
+    assert quoted[0][:12] not in told

@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
-from nsn_pipeline.clients.answers import Answer
+from nsn_pipeline.clients.answers import Answer, masked
 from nsn_pipeline.clients.http import Http
 from nsn_pipeline.clients.retry import LocalLimiter, RetryPolicy
 from nsn_pipeline.clients.tba import TbaAuth, TbaCredentials
@@ -494,3 +494,12 @@ def test_each_try_holds_a_slot_but_no_wait_does() -> None:
     r.http._sleep = sleep
     get(r.http)
     assert free_while_waiting == [True]
+
+
+def test_a_token_that_is_quoted_cut_short_is_masked_beside_one_that_begins_alike() -> None:
+    """Tokens are signed texts, too: their headers are all the same."""
+    header = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9."
+    sent, other = f"{header}canary-token-{'1' * 60}", f"{header}another-{'2' * 60}"
+    words = f"bad token {sent[:70]}... (not {other[:45]}...), scope {sent[:10]}"
+    assert masked(words, [other, sent]) == f"bad token ***... (not ***...), scope {sent[:10]}"
+    assert masked(f"{sent}{sent[:40]}/{sent[:20]}", [sent]) == "******/***"
