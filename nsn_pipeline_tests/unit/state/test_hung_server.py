@@ -144,15 +144,13 @@ def test_what_a_stopped_server_takes_late_is_given_back(
     assert held(onlooker) == 0
 
 
-def owing(connection: Connection, slots: int = 2) -> FallbackLimiter:
+def owing(connection: Connection) -> FallbackLimiter:
     """A limiter whose slots were given back while the server, which is back now, was away."""
-    limiter = fallback(connection, limit=slots)
+    limiter = fallback(connection, limit=2)
     with ExitStack() as held_slots:
-        for _ in range(slots):
-            held_slots.enter_context(limiter.slot())
-        with stopped(connection):
-            held_slots.close()
-            assert connection.presence.is_away()
+        held_slots.enter_context(limiter.slot())
+        held_slots.enter_context(limiter.slot())
+        connection.presence.lost()
     return limiter
 
 
