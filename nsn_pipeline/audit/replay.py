@@ -41,6 +41,9 @@ class OpenDocument:
     references: tuple[str, ...]
     run_id: str
     judged_from: datetime  # when the run that judged it began: what it knew is no older
+    # Dagster's own count of that run, which no clock moves, and when it was created.
+    run_number: int = 0
+    run_created: datetime | None = None
     # Of one accepted and never written: when its run ended, and how many had failed before that.
     unwritten_since: datetime | None = None
     tries: int = 0
@@ -81,12 +84,14 @@ class Seen:
     """Since when a reference is known to resolve as it does now. `due`: worth a replay.
 
     `partly`: it was first seen to resolve for other dates only, which may be as it always was.
+    `runs`: the number of the newest run there was then.
     """
 
     digest: str
     since: datetime
     due: bool
     partly: bool = False
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +172,10 @@ def record_cure(reference: str, content: str | None) -> Cure:
     return Cure(reference, there, there, "is now loaded", _digest(content or ""))
 
 
-def watched(cures: Iterable[Cure], seen: Mapping[str, Seen], now: datetime) -> dict[str, Seen]:
-    """What to remember until the next look.
+def watched(
+    cures: Iterable[Cure], seen: Mapping[str, Seen], now: datetime, runs: int
+) -> dict[str, Seen]:
+    """What to remember until the next look; `now` and the newest run are of after this one.
 
     Whatever lets it resolve for some date counts: an account may have been re-opened for a past
     period only. Where that does not help a document, it is replayed in vain once.
@@ -180,7 +187,7 @@ def watched(cures: Iterable[Cure], seen: Mapping[str, Seen], now: datetime) -> d
             found[cure.reference] = before
         else:
             partly = cure.ever and not cure.today and before is None
-            found[cure.reference] = Seen(cure.digest, now, cure.today or cure.ever, partly)
+            found[cure.reference] = Seen(cure.digest, now, cure.today or cure.ever, partly, runs)
     return found
 
 
@@ -197,10 +204,22 @@ def due(documents: Iterable[OpenDocument], seen: Mapping[str, Seen]) -> list[Ope
             (known := seen.get(reference)) is not None
             and known.due
             and (not known.partly or refused_as_missing(document, reference))
-            and document.judged_from < known.since
+            and not _judged_with(document, known)
             for reference in document.references
         )
     ]
+
+
+def _judged_with(document: OpenDocument, known: Seen) -> bool:
+    """Whether its run began after the change was first seen.
+
+    A run that was there before, and by its own clock was not, ran while the clock was ahead: when
+    it began is not known. What waited in a queue began later than it was created.
+    """
+    if document.run_number > known.runs:
+        return True
+    ahead = document.run_created is not None and document.run_created > known.since
+    return document.judged_from >= known.since and not ahead
 
 
 def refused_as_missing(document: OpenDocument, reference: str) -> bool:
@@ -215,7 +234,10 @@ def refused_as_missing(document: OpenDocument, reference: str) -> bool:
 def packed(seen: Mapping[str, Seen], after: str = "") -> str:
     """The cursor of the sensor: `after` is the day that the last tick came to."""
     rows = {
-        reference: [known.digest, known.since.timestamp(), int(known.due), int(known.partly)]
+        reference: [
+            *(known.digest, known.since.timestamp()),
+            *(int(known.due), int(known.partly), known.runs),
+        ]
         for reference, known in sorted(seen.items())
     }
     return json.dumps({"seen": rows, "after": after}, separators=(",", ":"))
@@ -227,9 +249,9 @@ def unpacked(cursor: str | None) -> tuple[dict[str, Seen], str]:
         known = json.loads(cursor or "{}")
         seen = {
             str(reference): Seen(
-                str(digest), datetime.fromtimestamp(since, UTC), bool(is_due), bool(partly)
+                str(digest), datetime.fromtimestamp(since, UTC), bool(is_due), bool(partly), int(runs)
             )
-            for reference, (digest, since, is_due, partly) in known["seen"].items()
+            for reference, (digest, since, is_due, partly, runs) in known["seen"].items()
         }
         return seen, str(known["after"])
     except (ValueError, TypeError, AttributeError, KeyError):

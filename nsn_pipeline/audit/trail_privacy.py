@@ -40,8 +40,10 @@ _PAIRS = frozenset(
     | {("national", "id"), ("national", "insurance"), ("fiscal", "code"), ("direct", "debit")}
 )
 _PARTS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*")
-_IBAN_START = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]{2})[0-9]{2}(?=[ \u00a0]?[A-Za-z0-9])")
-_IBAN_NEXT = re.compile(r"[ \u00a0]?([A-Za-z0-9])")
+# People write blanks of any width, hyphens, dots and slashes between its characters, or none.
+_GAP = r"[\s\u200b-\u200d\u2060\ufeff\-\u2010-\u2015\u2212.\u00b7/_]{0,3}"
+_IBAN_START = re.compile(rf"([A-Za-z]{{2}})[0-9]{{2}}(?={_GAP}[A-Za-z0-9])")
+_IBAN_NEXT = re.compile(rf"{_GAP}([A-Za-z0-9])")
 _SHORTEST_IBAN, _LONGEST_IBAN = 15, 34
 # Characters of an IBAN by country (SWIFT IBAN registry). Of another country any length is tried,
 # in capitals only: a sys_id is 32 small hexadecimal digits, and must not pass for one.
@@ -54,8 +56,9 @@ _BY_COUNTRY = (
 )
 _IBAN_LENGTHS = {text[:2]: int(text[2:]) for text in _BY_COUNTRY.split()}
 # The check digits, in the bytes of JSON. They come first, as there are fewer digits than letters.
+# A gap is at most three characters of three bytes each; the letters of an escape only add to them.
 _PERHAPS_IBAN = re.compile(
-    rb"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})(?=(?:(?: |\xc2\xa0)?[A-Za-z0-9]){%d})"
+    rb"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})(?=(?:[^A-Za-z0-9\"]{0,9}[A-Za-z0-9]){%d})"
     % (_SHORTEST_IBAN - 4)
 )
 _REMEDY = "Correct {column}; its value is private, so the trail keeps neither it nor the details."
@@ -111,10 +114,13 @@ def scrubbed(text: str) -> str:
         return text
     kept: list[str] = []
     done = 0
-    for start in _IBAN_START.finditer(text):
-        end = _iban_end(text, start.start(), start.group(1)) if start.start() >= done else None
+    for found in _IBAN_START.finditer(text):
+        start, country = found.start(), found.group(1)
+        if start < done or not (_begins_word(text, start) or _stands_out(country, text[:start])):
+            continue
+        end = _iban_end(text, start, country)
         if end is not None:
-            kept += [text[done : start.start()], WITHHELD]
+            kept += [text[done:start], WITHHELD]
             done = end
     return "".join([*kept, text[done:]]) if kept else text
 
@@ -122,20 +128,33 @@ def scrubbed(text: str) -> str:
 def may_hold_iban(body: bytes) -> bool:
     """False when no text in this JSON can hold one: most entries need no closer look."""
     return any(
-        _may_be_country(body[found.start() - 2 : found.start()])
-        and _begins_word(body, found.start() - 2)
+        _may_begin(body, found.start() - 2, body[found.start() - 2 : found.start()].decode())
         for found in _PERHAPS_IBAN.finditer(body)
     )
 
 
-def _begins_word(body: bytes, at: int) -> bool:
-    """What ends a line before it does so with a letter, as JSON writes it: an escape counts."""
-    before = body[at - 1 : at]
-    return not before.isalnum() or b"\\" in body[max(at - 6, 0) : at]
+def _may_begin(body: bytes, at: int, country: str) -> bool:
+    before = body[max(at - 6, 0) : at]
+    # What ends a line before it does so with a letter, as JSON writes it: an escape counts.
+    if not before[-1:].isalnum() or b"\\" in before:
+        return country.isupper() or country.upper() in _IBAN_LENGTHS
+    return _stands_out(country, before.decode("ascii", "replace"))
 
 
-def _may_be_country(letters: bytes) -> bool:
-    return letters.isupper() or letters.decode().upper() in _IBAN_LENGTHS
+def _begins_word(text: str, at: int) -> bool:
+    before = text[at - 1 : at] if at else ""
+    return not (before.isascii() and before.isalnum())
+
+
+def _stands_out(country: str, before: str) -> bool:
+    """Whether a country's letters begin something although others stand right before them.
+
+    `memoDE89`, `IBANDE89`, `ibande89` do. Small letters within a word alone do not: a sys_id is 32
+    hexadecimal digits, and one in a thousand would pass.
+    """
+    return country in _IBAN_LENGTHS or (
+        country.upper() in _IBAN_LENGTHS and before[-4:].lower() == "iban"
+    )
 
 
 def without_ibans(value: Any) -> Any:
@@ -163,10 +182,16 @@ def _iban_end(text: str, start: int, country: str) -> int | None:
     while len(compact) < wanted[-1] and (found := _IBAN_NEXT.match(text, at)):
         compact += found.group(1)
         at = found.end()
-        whole = not text[at : at + 1].isalnum()
-        if len(compact) in wanted and whole and _is_iban(compact):
+        if len(compact) in wanted and _ends(compact, text[at : at + 1]) and _is_iban(compact):
             return at
     return None
+
+
+def _ends(compact: str, following: str) -> bool:
+    """`DE89370400440532013000EUR`: a letter after the last digit is no more of it."""
+    if compact[:2] in _IBAN_LENGTHS and compact[-1].isdigit():
+        return not following.isdigit()
+    return not following.isalnum()
 
 
 def _is_iban(compact: str) -> bool:

@@ -49,6 +49,11 @@ class Attempt:
         return self.entries[0].at
 
     @property
+    def told_at(self) -> int:
+        """Where in the trail its last entry stands."""
+        return max(entry.seq for entry in self.entries)
+
+    @property
     def day(self) -> str | None:
         return next((entry.day for entry in self.entries if entry.day is not None), None)
 
@@ -71,7 +76,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Every attempt in order, and how the document stands after the last."""
+    """Every attempt in the order they began, and how the document stands.
+
+    It stands as the run left it that spoke of it last: of two at once, the one that began first may
+    be the one that ends last.
+    """
 
     record_type: str
     document_id: str
@@ -83,7 +92,7 @@ class Story:
 
     @property
     def outcome(self) -> str:
-        return self.attempts[-1].outcome
+        return self._told[-1].outcome
 
     @property
     def standing(self) -> str:
@@ -93,7 +102,7 @@ class Story:
     def failing_since(self) -> datetime | None:
         """When the present failure began."""
         since: datetime | None = None
-        for attempt in self.attempts:
+        for attempt in self._told:
             if attempt.outcome in {"rejected", "failed"}:
                 since = since or attempt.at
             elif attempt.outcome not in {"accepted", "cut short", "left"}:
@@ -109,13 +118,13 @@ class Story:
     @property
     def sys_ids(self) -> dict[str, dict[str, str]]:
         """The records it was written to: table -> external key -> sys_id."""
-        return _sent_to(self.attempts[: self._proven])
+        return _sent_to(self._told[: self._proven])
 
     @property
     def unproven_sys_ids(self) -> dict[str, dict[str, str]]:
         """Those something was sent to since, of which nothing says that they are there."""
         proven = self.sys_ids
-        sent = _sent_to(self.attempts[self._proven :])
+        sent = _sent_to(self._told[self._proven :])
         left = {
             table: {k: v for k, v in records.items() if proven.get(table, {}).get(k) != v}
             for table, records in sent.items()
@@ -123,9 +132,14 @@ class Story:
         return {table: records for table, records in left.items() if records}
 
     @property
+    def _told(self) -> list[Attempt]:
+        """The attempts by when they last spoke."""
+        return sorted(self.attempts, key=lambda one: one.told_at)
+
+    @property
     def _proven(self) -> int:
-        """How many attempts stand before the end that last told what is in ServiceNow."""
-        ends = [n for n, one in enumerate(self.attempts, 1) if one.outcome in _WHOLE]
+        """How many attempts had spoken last by the end that last told what is in ServiceNow."""
+        ends = [n for n, one in enumerate(self._told, 1) if one.outcome in _WHOLE]
         return ends[-1] if ends else 0
 
     def to_json(self) -> dict[str, Any]:

@@ -3,9 +3,13 @@
 Dagster cannot tell (docs/facts/dagster.md 7): after a `kill -9` or a power cut such a run would
 stay started for hours, and its days be left alone. So a command holds a kernel lock for each of its
 runs. The kernel drops it however the process ends, and an id that is used again means nothing.
+
+A lock is believed where this kernel speaks for it, whatever the host is called: a container made
+anew has another name. On a disk that several machines share, another one's lock need not be seen.
 """
 
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +20,7 @@ import dagster as dg
 from nsn_pipeline.orchestration.runs_known import UNFINISHED
 from nsn_pipeline.state.file_locks import is_held, transient_lock, try_lock
 
-HOST_TAG = "nsn/command_host"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux: one per start of the kernel
 _KILLED = (
     "The command that worked on this run was killed, or its machine stopped. What it had sent is "
     "looked up by the next run of its days."
@@ -25,21 +29,19 @@ _INTERRUPTED = "The command that worked on this run ended before the run did."
 _CANNOT_SAY = (Exception,)  # a full or read-only disk, a locked database: whatever storage says
 
 
-def command_tags() -> dict[str, str]:
-    """What a run of this process says of where it is: locks of other hosts tell nothing."""
-    return {HOST_TAG: socket.gethostname()}
-
-
 @contextlib.contextmanager
 def vouched_for(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """Hold the lock that says of a run: somebody works on it."""
     if sys.platform == "win32":  # without these locks: such a run ends by `dagster/max_runtime`
         yield
         return
-    path = _lock(instance, run_id)
+    path = _folder(instance) / f"{run_id}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with transient_lock(path) as fd:
+    new = path.with_suffix(".new")
+    with transient_lock(new) as fd:
         try_lock(fd)
+        os.write(fd, "\n".join(_here()).encode())
+        new.rename(path)  # locked before anybody finds it
         try:
             yield
         finally:
@@ -57,15 +59,14 @@ def end_the_killed(instance: dg.DagsterInstance) -> Sequence[str]:
     if sys.platform == "win32":
         return ()
     ended: list[str] = []
-    mine = dg.RunsFilter(statuses=UNFINISHED, tags=command_tags())
-    for run in instance.get_runs(mine):
-        path = _lock(instance, run.run_id)
+    for path in sorted(_folder(instance).glob("*.lock")):
         with contextlib.suppress(*_CANNOT_SAY):
-            if not path.exists() or is_held(path):
+            if not _speaks_for(path) or is_held(path):
                 continue
-            # Read again: a command lets go of its lock after it has recorded the end.
-            if _end(instance, run.run_id, _KILLED):
-                ended.append(run.run_id)
+            # Read now: a command lets go of its lock after it has recorded the end. Of a run that
+            # somebody else ended, in the UI or by its time limit, only the file is left.
+            if _end(instance, path.stem, _KILLED):
+                ended.append(path.stem)
             path.unlink(missing_ok=True)
     return ended
 
@@ -79,5 +80,23 @@ def _end(instance: dg.DagsterInstance, run_id: str, why: str) -> bool:
     return True
 
 
-def _lock(instance: dg.DagsterInstance, run_id: str) -> Path:
-    return Path(instance.root_directory) / "command_runs" / f"{run_id}.lock"
+def _here() -> tuple[str, str]:
+    """This kernel's present life, "" where it has no name, and the host."""
+    try:
+        boot = _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    return boot, socket.gethostname()
+
+
+def _speaks_for(path: Path) -> bool:
+    """Whether a free lock means a dead command: this kernel gave it, or this host before a restart
+    of it did.
+    """
+    boot, _, host = path.read_text(encoding="utf-8").partition("\n")
+    here_boot, here_host = _here()
+    return (bool(boot) and boot == here_boot) or host == here_host
+
+
+def _folder(instance: dg.DagsterInstance) -> Path:
+    return Path(instance.root_directory) / "command_runs"

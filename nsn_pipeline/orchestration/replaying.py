@@ -84,6 +84,10 @@ class Replays:
         self._runs.learn({state.run_id for state in listed})
         return [_open(state, self._runs) for state in listed]
 
+    def newest_run(self) -> int:
+        """The number of the newest run; 0 when there was none yet."""
+        return self._runs.newest()
+
     # -- what is there now -------------------------------------------------------------------------
 
     def cures(self, references: Collection[str], on: date) -> list[Cure]:
@@ -198,6 +202,7 @@ def days_alone(project: ProjectSettings, now: datetime) -> set[str]:
 
 def _open(state: DocumentState, runs: RunsKnown) -> OpenDocument:
     pending = state.status is Status.PENDING
+    number, created = runs.created(state.run_id)
     return OpenDocument(
         record_type=state.record_type,
         document_id=state.document_id,
@@ -208,6 +213,8 @@ def _open(state: DocumentState, runs: RunsKnown) -> OpenDocument:
         run_id=state.run_id,
         # Judged by a run this instance does not know: as if long ago, so that it is replayed once.
         judged_from=runs.begun(state.run_id) or datetime.min.replace(tzinfo=UTC),
+        run_number=number,
+        run_created=created,
         unwritten_since=runs.ended(state) if pending else None,
         tries=runs.tries(state.run_id),
     )

@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import RunFailureReason
 
-from nsn_pipeline.orchestration.command_runs import command_tags, vouched_for
+from nsn_pipeline.orchestration.command_runs import vouched_for
 from nsn_pipeline.orchestration.jobs import RANGE_END_TAG, RANGE_START_TAG
 from nsn_pipeline.orchestration.reporting import TOTALS_LABEL
 
@@ -74,7 +74,6 @@ def execute_window(
     run_id = str(uuid.uuid4())
     tags = {
         **(tags or {}),
-        **command_tags(),
         RANGE_START_TAG: first.isoformat(),
         RANGE_END_TAG: last.isoformat(),
     }

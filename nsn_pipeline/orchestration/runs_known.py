@@ -30,6 +30,8 @@ class _Run:
     begun: datetime
     ended: datetime | None  # None: under way
     tries: int
+    number: int
+    created: datetime
 
 
 @dataclass(slots=True)
@@ -52,12 +54,23 @@ class RunsKnown:
                     begun=datetime.fromtimestamp(begun, UTC),
                     ended=None if run.status in UNFINISHED else datetime.fromtimestamp(ended, UTC),
                     tries=int(run.tags.get(TRY_TAG, "0")),
+                    number=record.storage_id,
+                    created=datetime.fromtimestamp(record.create_timestamp.timestamp(), UTC),
                 )
 
     def begun(self, run_id: str) -> datetime | None:
         """When it began; None for a run this instance does not know."""
         run = self._runs.get(run_id)
         return None if run is None else run.begun
+
+    def created(self, run_id: str) -> tuple[int, datetime | None]:
+        """Its number among all runs, which no clock moves, and when it was created."""
+        run = self._runs.get(run_id)
+        return (0, None) if run is None else (run.number, run.created)
+
+    def newest(self) -> int:
+        """The number of the newest run; 0 when there was none yet."""
+        return next((one.storage_id for one in self.instance.get_run_records(limit=1)), 0)
 
     def ended(self, state: DocumentState) -> datetime | None:
         """When the run that judged a document ended, None while it is under way; of a run this

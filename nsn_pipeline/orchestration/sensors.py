@@ -6,7 +6,7 @@ days of documents that were accepted by a run that died before it wrote them. Wh
 between ticks is since when each reference resolves as it does now (docs/replay.md).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -70,13 +70,13 @@ def replay_sensor(
     def replay_cured(
         context: dg.SensorEvaluationContext, systems: SystemsResource
     ) -> dg.SensorResult | dg.SkipReason:
-        now = datetime.now(UTC)
+        now = _now()
         for run_id in end_the_killed(context.instance):
             context.log.warning("run %s is marked as failed: its command was killed", run_id)
         try:
             with systems.opened(REPLAY_SENSOR, brief=True) as connections:
                 look = Replays(connections, context.instance)
-                return _tick(context, look, project, known_days(daily, now), now)
+                return _tick(context, look, project, known_days(daily, now), _now)
         except NsnError as error:
             # The cursor stays: what was cured meanwhile is seen by the next tick that succeeds.
             return dg.SkipReason(f"could not look: {error}")
@@ -84,19 +84,25 @@ def replay_sensor(
     return replay_cured
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _tick(
     context: dg.SensorEvaluationContext,
     look: Replays,
     project: ProjectSettings,
     known: Collection[str],
-    now: datetime,
+    clock: Callable[[], datetime],
 ) -> dg.SensorResult | dg.SkipReason:
     references, unwritten = look.references(), look.unwritten()
     if not references and not unwritten:
         return _result([], replay.packed({}), "no document waits for anything")
-    cures = look.cures(references, local_day(now, project.timezone))
+    cures = look.cures(references, local_day(clock(), project.timezone))
     seen, after = replay.unpacked(context.cursor)
-    seen = replay.watched(cures, seen, now)
+    # As of after the look: what a run read while this one looked may be older.
+    now = clock()
+    seen = replay.watched(cures, seen, now, look.newest_run())
     resolved = [reference for reference, one in seen.items() if one.due]
     waiting = [*replay.due(look.waiting(resolved), seen), *unwritten]
     if not waiting:

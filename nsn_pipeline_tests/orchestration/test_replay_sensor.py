@@ -62,6 +62,10 @@ class Look:
     unseen: frozenset[str] = frozenset()
     asked_on: list[date] = field(default_factory=list[date])
     placed_counts: list[int] = field(default_factory=list[int])
+    newest: int = 0
+
+    def newest_run(self) -> int:
+        return self.newest
 
     def references(self) -> list[str]:
         return [REF] if self.documents else []
@@ -106,9 +110,12 @@ class Tick:
     cursor: str | None = None
     now: datetime = NOW
 
+    def clock(self) -> datetime:
+        return self.now
+
     def __call__(self, look: Look) -> tuple[list[dg.RunRequest], str]:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
-        result = sensors._tick(context, cast("Replays", look), self.project, DAYS, self.now)
+        result = sensors._tick(context, cast("Replays", look), self.project, DAYS, self.clock)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         skipped = result.skip_reason

@@ -13,6 +13,7 @@ from nsn_pipeline.conform.crosswalk import Crosswalk, Override, ReferenceRow
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 TODAY = NOW.date()
+RUNS = 40  # the newest run when a cure is seen
 REF = "gl_account:7160"
 KNOWN = {f"2026-03-{day:02}" for day in range(1, 10)}
 
@@ -136,40 +137,62 @@ def test_a_record_is_waited_for_as_a_whole(reference: str, record: tuple[str, st
 
 
 def test_what_was_judged_before_the_cure_is_due_and_what_was_judged_with_it_is_not() -> None:
-    seen = replay.watched([cure(crosswalk(row()))], {}, NOW)
+    seen = replay.watched([cure(crosswalk(row()))], {}, NOW, RUNS)
     before, after = document("1"), document("2", judged_from=NOW + timedelta(seconds=1))
     assert replay.due([before, after], seen) == [before]
 
 
+@pytest.mark.parametrize(
+    ("number", "created", "begun", "is_due"),
+    [
+        (39, -2, -1, True),  # over before the cure was seen
+        (39, -1, 1, False),  # waited in a queue meanwhile
+        (39, 50, 51, True),  # over, and the clock was nearly an hour ahead
+        (41, 1, 2, False),
+        (41, -50, -49, False),  # created since, by a clock that is behind
+    ],
+)
+def test_a_run_that_was_there_before_a_cure_did_not_know_it_whatever_its_clock_said(
+    number: int, created: int, begun: int, is_due: bool
+) -> None:
+    seen = replay.watched([cure(crosswalk(row()))], {}, NOW, RUNS)
+    judged = document(
+        run_number=number,
+        run_created=NOW + timedelta(minutes=created),
+        judged_from=NOW + timedelta(minutes=begun),
+    )
+    assert (replay.due([judged], seen) == [judged]) is is_due
+
+
 def test_a_reference_that_stays_as_it_is_keeps_its_time() -> None:
     found = [cure(crosswalk(row()))]
-    first = replay.watched(found, {}, NOW)
-    later = replay.watched(found, first, NOW + timedelta(hours=1))
+    first = replay.watched(found, {}, NOW, RUNS)
+    later = replay.watched(found, first, NOW + timedelta(hours=1), RUNS)
     assert later == first
 
 
 def test_what_does_not_resolve_is_never_due() -> None:
-    seen = replay.watched([cure(crosswalk(row(active=False)))], {}, NOW)
+    seen = replay.watched([cure(crosswalk(row(active=False)))], {}, NOW, RUNS)
     assert replay.due([document()], seen) == []
 
 
 def test_a_change_that_helps_a_past_date_only_is_due_once() -> None:
     expired = cure(crosswalk(row(valid_to=date(2026, 1, 31))))
-    first = replay.watched([expired], {}, NOW)
+    first = replay.watched([expired], {}, NOW, RUNS)
     assert replay.due([document()], first) == [document()]
     assert replay.due([document(judged_from=NOW + timedelta(seconds=1))], first) == []
     inactive = document(reasons=("INACTIVE_GL_ACCOUNT",))
     assert replay.due([inactive], first) == []  # as it was when the document was judged
     extended = cure(crosswalk(row(valid_to=date(2026, 2, 28))))
-    second = replay.watched([extended], first, NOW)
+    second = replay.watched([extended], first, NOW, RUNS)
     assert replay.due([document(), inactive], second) == [document(), inactive]
 
 
 def test_a_cure_that_was_undone_and_made_again_counts_again() -> None:
     there, gone = cure(crosswalk(row())), cure(crosswalk())
-    seen = replay.watched([there], {}, NOW)
-    seen = replay.watched([gone], seen, NOW + timedelta(minutes=1))
-    seen = replay.watched([there], seen, NOW + timedelta(minutes=2))
+    seen = replay.watched([there], {}, NOW, RUNS)
+    seen = replay.watched([gone], seen, NOW + timedelta(minutes=1), RUNS)
+    seen = replay.watched([there], seen, NOW + timedelta(minutes=2), RUNS)
     failed = document(judged_from=NOW + timedelta(minutes=1))
     assert replay.due([failed], seen) == [failed]
 
@@ -191,6 +214,7 @@ def test_a_failure_is_the_same_until_a_document_is_judged_again() -> None:
             st.integers(0, 2**32).map(lambda second: datetime.fromtimestamp(second, UTC)),
             st.booleans(),
             st.booleans(),
+            st.integers(0, 2**40),
         ),
     ),
     st.text(max_size=10),
@@ -199,7 +223,8 @@ def test_a_cursor_holds_what_was_seen(seen: dict[str, Seen], after: str) -> None
     assert replay.unpacked(replay.packed(seen, after)) == (seen, after)
 
 
-@pytest.mark.parametrize("cursor", [None, "", "[]", "12", '{"a": 1}', "no json", '{"a": [1]}'])
+@pytest.mark.parametrize("cursor", [None, "", "[]", "12", '{"a": 1}', "no json", '{"a": [1]}',
+                                    '{"seen": {"x": ["d", 1.0, 1, 0]}, "after": ""}'])
 def test_a_cursor_of_another_layout_remembers_nothing(cursor: str | None) -> None:
     assert replay.unpacked(cursor) == ({}, "")
 

@@ -120,6 +120,30 @@ def test_only_what_an_end_proves_is_a_record_it_was_written_to(
     assert any("not proven" in line for line in printed(entries)) is not proven
 
 
+@pytest.mark.parametrize(
+    ("last", "outcome", "failing", "proven"),
+    [
+        (("r1", Event.WRITTEN), "written", False, True),
+        (("r1", Event.FAILED), "failed", True, False),
+        (("r2", Event.WRITTEN), "written", False, True),
+    ],
+)
+def test_of_two_runs_at_once_the_one_that_speaks_last_is_believed(
+    last: tuple[str, Event], outcome: str, failing: bool, proven: bool
+) -> None:
+    others = {"r1": Event.REJECTED, "r2": Event.FAILED}
+    first = "r2" if last[0] == "r1" else "r1"
+    entries = [
+        *(entry(1, Event.ACCEPTED, "r1"), entry(2, Event.SENDING, "r1", data=SENT)),
+        *(entry(3, Event.ACCEPTED, "r2"), entry(4, others[first], first)),
+        entry(5, last[1], last[0]),
+    ]
+    found = told(entries)
+    assert [one.run_id for one in found.attempts] == ["r1", "r2"]
+    assert (found.outcome, found.failing_since is not None) == (outcome, failing)
+    assert bool(found.sys_ids) is proven
+
+
 def test_a_failure_keeps_its_age_over_replays_and_ends_when_written() -> None:
     assert told(LIFE[:3]).failing_since == LIFE[0].at
     replayed = [*LIFE[:3], entry(4, Event.CURED, "r4", data={"cured": [CURE]}),
