@@ -18,6 +18,14 @@ WRITE = {
     "of_bound": "of bound", "x_pysnc_loop": "x PySNC", "x_dlt": "x dlt",
     "x_cpu_floor": "x CPU floor", "x_cpu_bare": "x bare CPU", "calls_per_record": "calls/rec",
 }  # fmt: skip
+# Of the other scenarios; eight of them fit a terminal of 80 columns.
+HEADINGS = {
+    "connections": "C", "records": "records", "records_per_s": "rec/s", "calls": "calls",
+    "refused": "429s", "calls_after_10_s": "after 10 s", "refused_after_10_s": "429s",
+    "of_best_fixed": "of best", "pages_per_s": "pages/s", "of_simulator": "of own rate",
+    "cpu_us_per_row": "CPU us/row", "load_records_per_s": "load rec/s", "of_bound": "of bound",
+    "whole_run_records_per_s": "run rec/s", "cpu_us_per_record": "CPU us/rec", "peak_mb": "peak MB",
+}  # fmt: skip
 SHARES = {"of_bound", "of_best_fixed", "of_simulator", "of_pages", "events_share"}
 
 
@@ -42,11 +50,15 @@ def show(console: Console, results: Mapping[str, Any]) -> None:
         if "skipped" in found:
             console.print(f"{scenario}: skipped, {found['skipped']}")
             continue
-        columns = WRITE if scenario == "write" else {name: name for name in found["rows"][0]}
+        columns = WRITE if scenario == "write" else _headings(found["rows"][0])
         console.print(_table(scenario, columns, found["rows"]))
         for name, value in found.items():
             if name != "rows":
                 console.print(f"  {name}: {value}")
+
+
+def _headings(row: Mapping[str, Any]) -> dict[str, str]:
+    return {name: HEADINGS.get(name, name) for name in row}
 
 
 def markdown(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:

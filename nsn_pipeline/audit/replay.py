@@ -249,7 +249,11 @@ def unpacked(cursor: str | None) -> tuple[dict[str, Seen], str]:
         known = json.loads(cursor or "{}")
         seen = {
             str(reference): Seen(
-                str(digest), datetime.fromtimestamp(since, UTC), bool(is_due), bool(partly), int(runs)
+                str(digest),
+                datetime.fromtimestamp(since, UTC),
+                bool(is_due),
+                bool(partly),
+                int(runs),
             )
             for reference, (digest, since, is_due, partly, runs) in known["seen"].items()
         }

@@ -49,6 +49,7 @@ Row = dict[str, str]
 SUITEQL_PATH = "/services/rest/query/v1/suiteql"
 LIMITS_PATH = "/services/rest/system/v1/governanceLimits"
 MAX_PAGE = 1000
+_READ_AHEAD = 2  # chunks that may be done before the one whose turn it is
 _HEADERS = {"Content-Type": "application/json", "Prefer": "transient"}
 _CRASH = "UNEXPECTED_ERROR"
 _WHERE = Where("netsuite", f"POST {SUITEQL_PATH}", 200)
@@ -139,13 +140,15 @@ class NetSuiteClient:
             for chunk in chunks:
                 yield from read(chunk)
             return
-        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="suiteql") as pool:
+        # One more than may be in flight: while an answer is decoded, its place is another's.
+        threads = self._concurrency + 1
+        with ThreadPoolExecutor(threads, thread_name_prefix="suiteql") as pool:
             running: deque[Future[list[list[Row]]]] = deque()
             waiting = iter(chunks)
             try:
                 for chunk in waiting:
                     running.append(pool.submit(read, chunk))
-                    if len(running) > self._concurrency:
+                    if len(running) > threads + _READ_AHEAD:
                         yield from running.popleft().result()
                 while running:
                     yield from running.popleft().result()

@@ -1,10 +1,11 @@
 """What goes into conforming and what comes out of it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -44,6 +45,17 @@ DOCUMENT_COLUMNS = (
 )
 _SUMMED = pa.schema([("currency", pa.string()), ("rejected", pa.bool_()), ("amount", MONEY_TYPE)])
 ACCEPTED, REJECTED, SKIPPED = "accepted", "rejected", "skipped"
+
+
+def problem_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Problems in `PROBLEM_COLUMNS`, `amount` as a decimal; what a row does not say is empty."""
+    columns = {
+        name: pa.array(
+            [row.get(name) for row in rows], MONEY_TYPE if name == "amount" else pa.string()
+        )
+        for name in PROBLEM_COLUMNS
+    }
+    return pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,22 @@ import pandas as pd
 
 from nsn_pipeline.amounts import amount_text
 from nsn_pipeline.conform.control_totals import disagreements, lost_amounts
-from nsn_pipeline.conform.outcome import Context, Documents, Outcome
+from nsn_pipeline.conform.outcome import Context, Documents, Outcome, problem_frame
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.frames import records_of, rows_with, values_of
-from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, problem_table
+from nsn_pipeline.orchestration.reporting import CheckFigures, Listed
 from nsn_pipeline.records.canonical import validate_schema
 from nsn_pipeline.records.registry import REGISTRY
 
-__all__ = ["CheckFigures", "Judged", "broken_schema", "figures", "schema_faults", "specs"]
+__all__ = [
+    "CheckFigures",
+    "Judged",
+    "broken_schema",
+    "figures",
+    "ledger_problems",
+    "schema_faults",
+    "specs",
+]
 
 SCHEMA, NOTHING_LOST, VALUES = "schema_holds", "nothing_lost", "values_usable"
 CONTROL_TOTALS, LEDGER = "control_totals", "agrees_with_ledger"
@@ -135,8 +143,8 @@ class Judged:
     """One day as it was read and judged, and what is needed to tell about it.
 
     `asked` is how many documents the extract knew of and asked for; `decimals` maps currency codes
-    to their number of decimals; `file` holds every problem of the day. `postings` are the day's
-    ledger rows, for bills only.
+    to their number of decimals; `file` holds every problem of the day. `ledger` are the bills that
+    are not what the ledger has, for bills only (`ledger_problems`).
     """
 
     record_type: str
@@ -146,7 +154,7 @@ class Judged:
     decimals: Mapping[str, int]
     file: Path
     asked: int | None = None
-    postings: pd.DataFrame | None = None
+    ledger: Listed | None = None
 
 
 def figures(day: Judged) -> list[CheckFigures]:
@@ -225,34 +233,39 @@ def _control_totals(day: Judged) -> CheckFigures:
     )
 
 
-def _agrees_with_ledger(day: Judged) -> CheckFigures:
-    headers, lines, postings = day.documents.headers, day.documents.lines, day.postings
-    assert lines is not None and postings is not None  # noqa: S101, PT018 - bills have both
-    found = list(disagreements(headers, lines, postings, day.context))
+def ledger_problems(
+    documents: Documents, outcome: Outcome, postings: pd.DataFrame, context: Context
+) -> pd.DataFrame:
+    """Bills that are not what the ledger has for them, in the columns of the gate's `problems`."""
+    assert documents.lines is not None  # noqa: S101 - bills have lines
+    found = disagreements(documents.headers, documents.lines, postings, context)
     remedies = {one.document_id: one.remedy for one in found}
-    told = rows_with(day.outcome.documents, "document_id", set(remedies))
-    problems = told.assign(
-        reason="LEDGER_DIFFERS",
-        line_id=None,
-        value=None,
-        remedy=[remedies[document_id] for document_id in values_of(told, "document_id")],
-    )
+    told = records_of(rows_with(outcome.documents, "document_id", set(remedies)))
+    reason = {"record_type": outcome.record_type, "reason": "LEDGER_DIFFERS"}
+    return problem_frame([one | reason | {"remedy": remedies[one["document_id"]]} for one in told])
+
+
+def _agrees_with_ledger(day: Judged) -> CheckFigures:
+    bills, differ = len(day.documents.headers), day.ledger
     return CheckFigures(
         LEDGER,
-        passed=not found,
+        passed=differ is None,
         description=(
-            f"{len(found)} of {len(headers)} bills are not what the ledger has for them"
-            if found
-            else f"all {len(headers)} bills agree with their postings, or are not posted"
+            f"all {bills} bills agree with their postings, or are not posted"
+            if differ is None
+            else f"{len(differ.problems)} of {bills} bills are not what the ledger has for them"
+            + differ.shown
         ),
-        metadata={"differ": len(found)}
-        | ({"documents": problem_table(problems, day.decimals)} if found else {}),
+        metadata={"differ": 0}
+        if differ is None
+        else {"differ": len(differ.problems), **differ.metadata(day.decimals)},
     )
 
 
 def _reason_check(name: str, reasons: frozenset[Reason], day: Judged) -> CheckFigures:
     outcome = day.outcome
     problems = rows_with(outcome.problems, "reason", {str(reason) for reason in reasons})
+    told = Listed(problems, day.file)
     failing = set(values_of(problems, "document_id"))
     metadata: dict[str, object] = {
         "documents_refused": len(failing),
@@ -260,14 +273,12 @@ def _reason_check(name: str, reasons: frozenset[Reason], day: Judged) -> CheckFi
         **_at_stake(rows_with(outcome.documents, "document_id", failing)),
     }
     if failing:
-        metadata["documents"] = problem_table(problems, day.decimals)
-        metadata["all_problems_of_the_day"] = dg.MetadataValue.path(str(day.file))
-    shown = f", the first {TABLE_ROWS} problems shown" if len(problems) > TABLE_ROWS else ""
+        metadata |= told.metadata(day.decimals)
     return CheckFigures(
         name,
         passed=not failing,
         description=(
-            f"{len(failing)} of {outcome.read} documents are refused{shown}"
+            f"{len(failing)} of {outcome.read} documents are refused{told.shown}"
             if failing
             else f"all {outcome.read} documents pass"
         ),

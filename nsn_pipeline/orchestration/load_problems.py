@@ -1,22 +1,21 @@
-"""What ServiceNow would not have, kept per day beside what the gate refused.
+"""What ServiceNow would not have, kept per day beside what the gate refused; and the links that a
+day's documents still lack.
 
 Job state knows that a document failed and for which reasons; ServiceNow's own words and the remedy
 are here, in the columns of the gate's `problems`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-
-from nsn_pipeline.conform.outcome import PROBLEM_COLUMNS
+from nsn_pipeline.conform.outcome import problem_frame
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.documents import DocumentRow
 from nsn_pipeline.orchestration.assets.conformed import Conformed
-from nsn_pipeline.records.spec import MONEY_TYPE
+from nsn_pipeline.orchestration.reporting import Listed
 
+LINK_NOT_SET = "LINK_NOT_SET"  # no rejection: the document is loaded
 _TOLD = ("day", "tranid", "vendor", "subsidiary", "amount", "currency", "url")
 
 
@@ -25,41 +24,70 @@ def load_problems_path(names: Conformed) -> tuple[str, ...]:
     return ("loaded", names.asset, "problems")
 
 
+def links_path(names: Conformed) -> tuple[str, ...]:
+    """Where the links that documents were loaded without land."""
+    return ("loaded", names.asset, "links")
+
+
 def land_load_problems(
     connections: Connections, names: Conformed, day: str | None, failed: Iterable[DocumentRow]
 ) -> None:
     """Keep a day's failures; a day that loads whole leaves no file, unless it had one before."""
-    failed = list(failed)
-    landing, path = connections.landing, load_problems_path(names)
-    if not failed and not landing.path(path, day).exists():
-        return
-    documents: dict[str, dict[str, Any]] = {}
-    if failed:
-        rows = records_of(landing.read(names.path("documents"), day), ("document_id", *_TOLD))
-        documents = {row.pop("document_id"): row for row in rows}
-    unknown: dict[str, Any] = dict.fromkeys(_TOLD)
-    told: list[dict[str, Any]] = [
-        documents.get(row.document_id, unknown)
-        | {
-            "record_type": names.record_type,
-            "document_id": row.document_id,
-            "reason": str(problem.reason),
-            "line_id": problem.line_id,
-            "column": problem.column,
-            "value": problem.value,
-            "remedy": problem.remedy,
-            "reference": problem.reference,
-        }
+    rows = (
+        (
+            row.document_id,
+            {
+                "reason": str(problem.reason),
+                "line_id": problem.line_id,
+                "column": problem.column,
+                "value": problem.value,
+                "remedy": problem.remedy,
+                "reference": problem.reference,
+            },
+        )
         for row in failed
         for problem in row.problems
+    )
+    _land(connections, names, load_problems_path(names), day, rows)
+
+
+def land_links(
+    connections: Connections, names: Conformed, day: str | None, unlinked: Iterable[DocumentRow]
+) -> None:
+    """The same, for documents that were loaded without a link."""
+    rows = (
+        (row.document_id, {"reason": LINK_NOT_SET, "remedy": " ".join(row.notes)})
+        for row in unlinked
+    )
+    _land(connections, names, links_path(names), day, rows)
+
+
+def listed(connections: Connections, path: tuple[str, ...], day: str | None) -> Listed | None:
+    """What landed there for a day; None when there is nothing."""
+    if not connections.landing.rows(path, day):
+        return None
+    return Listed(connections.landing.read(path, day), connections.landing.path(path, day))
+
+
+def _land(
+    connections: Connections,
+    names: Conformed,
+    path: tuple[str, ...],
+    day: str | None,
+    problems: Iterator[tuple[str, dict[str, Any]]],
+) -> None:
+    found = list(problems)
+    landing = connections.landing
+    if not found and not landing.path(path, day).exists():
+        return
+    documents: dict[str, dict[str, Any]] = {}
+    if found:
+        rows = records_of(landing.read(names.path("documents"), day), ("document_id", *_TOLD))
+        documents = {row.pop("document_id"): row for row in rows}
+    told = [
+        documents.get(document_id, {})
+        | {"record_type": names.record_type, "document_id": document_id}
+        | problem
+        for document_id, problem in found
     ]
-    frame = _frame(told)
-    landing.write_frame(path, day, frame, tags={"run_id": connections.run_id})
-
-
-def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    columns = {
-        name: pa.array([row[name] for row in rows], MONEY_TYPE if name == "amount" else pa.string())
-        for name in PROBLEM_COLUMNS
-    }
-    return pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)
+    landing.write_frame(path, day, problem_frame(told), tags={"run_id": connections.run_id})

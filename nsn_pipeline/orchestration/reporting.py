@@ -8,6 +8,7 @@ alike.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
@@ -40,6 +41,27 @@ class CheckFigures:
     description: str
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A day's problems, all of them, and the file that holds them."""
+
+    problems: pd.DataFrame
+    file: Path
+
+    def metadata(self, decimals: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
+        """The first of them as a table, and where all are."""
+        return {
+            "documents": problem_table(self.problems, decimals),
+            "all_problems_of_the_day": dg.MetadataValue.path(str(self.file)),
+        }
+
+    @property
+    def shown(self) -> str:
+        """What to say behind their number."""
+        many = len(self.problems) > TABLE_ROWS
+        return f", the first {TABLE_ROWS} problems shown" if many else ""
 
 
 def report_partition(

@@ -1,21 +1,26 @@
 """The open list across days: complete, with amounts, cured when cured, and honest without Redis."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
+from dagster._core.event_api import PartitionKeyFilter
 
 from nsn_pipeline.audit.rejections import CSV_COLUMNS, Rejection, grouped
 from nsn_pipeline.frames import values_of
 from nsn_pipeline.orchestration.assets.audit import REJECTIONS
 from nsn_pipeline.orchestration.jobs import DAILY_SYNC
+from nsn_pipeline.orchestration.open_documents import open_documents
 from nsn_pipeline.orchestration.open_rejections import OpenList, open_rejections
 from nsn_pipeline.orchestration.replaying import Replays
+from nsn_pipeline.orchestration.runs_known import RunsKnown
 from nsn_pipeline.sandbox.data.expectation import Expectation, expected
 from nsn_pipeline.sandbox.data.gaps import MISSING_GL_ACCOUNTS
 from nsn_pipeline.sandbox.data.generator import generate
@@ -181,3 +186,45 @@ def test_what_servicenow_refuses_is_listed_in_its_own_words_until_it_is_written(
         row.get("u_netsuite_id") for row in servicenow_rows(company.home, "sn_apo_invoice").values()
     }
     assert not invoices & {one.document_id for one in failed}
+    check = evaluation(company, "servicenow/sn_apo_invoice", "all_written", day)
+    table = check["documents"].records
+    assert {row.data["document"].split()[0] for row in table} == {o.document_id for o in failed}
+    assert all(row.data["amount"].endswith(" USD") and row.data["vendor"] for row in table)
+    assert {row.data["netsuite"] for row in table} == {one.url for one in failed}
+    everything = pd.read_parquet(check["all_problems_of_the_day"].value)
+    assert set(everything["document_id"]) == {one.document_id for one in failed}
+
+
+def test_invoices_without_their_order_are_told_with_the_money_and_where_the_rest_is(
+    opened: Open,
+) -> None:
+    rule = AbortRule("proc_po", "Orders are frozen")
+    company = opened(servicenow={"abort_rules": (rule,)})
+    assert company.sync().success
+    with company.connected() as connections:
+        found = open_documents(connections.job_state, RunsKnown(company.instance)).unlinked
+    bills = [one for one in found if one.record_type == "vendor_bill"]
+    day = bills[0].partition
+    waiting = {one.document_id for one in bills if one.partition == day}
+    check = evaluation(company, "servicenow/sn_apo_invoice", "links_complete", day)
+    table = check["documents"].records
+    assert check["unlinked"].value == len(table) > 0
+    assert {row.data["document"].split()[0] for row in table} == waiting
+    assert all(row.data["reason"] == "LINK_NOT_SET" and row.data["amount"] for row in table)
+    assert all(row.data["netsuite"] and row.data["remedy"] for row in table)
+    everything = pd.read_parquet(check["all_problems_of_the_day"].value)
+    assert set(everything["document_id"]) == waiting
+
+
+def evaluation(company: Company, asset: str, name: str, day: date | str) -> Mapping[str, Any]:
+    """What the day's last result of a check says."""
+    (record,) = company.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(asset.split("/")), name),
+        limit=1,
+        partition_filter=PartitionKeyFilter(key=str(day)),
+    )
+    assert record.event is not None
+    assert record.event.dagster_event is not None
+    told: Any = record.event.dagster_event.event_specific_data
+    assert not told.passed
+    return told.metadata

@@ -16,8 +16,9 @@ from nsn_pipeline.orchestration.checks import (
     CheckFigures,
     Judged,
     figures,
+    ledger_problems,
 )
-from nsn_pipeline.orchestration.reporting import TABLE_ROWS
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS, Listed
 from nsn_pipeline.records.registry import REGISTRY
 from nsn_pipeline.records.spec import MONEY_TYPE
 from nsn_pipeline_tests.unit.conform import world
@@ -141,8 +142,26 @@ def of_name(name: str, judged: Judged) -> CheckFigures:
     return next(result for result in figures(judged) if result.name == name)
 
 
-def day(documents: Documents, outcome: Outcome, *, asked: int | None = None) -> Judged:
+def test_bills_that_the_ledger_has_not_are_listed_like_problems_with_the_file_of_all() -> None:
+    documents, outcome = judged_bills()
     postings = pd.DataFrame(columns=["document_id", "line_id", "debit", "credit"])
+    context = world.context(world.references())
+    problems = ledger_problems(documents, outcome, postings, context)
+    assert list(problems.columns) == list(PROBLEM_COLUMNS)
+    assert len(problems) == 2
+    many = pd.concat([problems] * TABLE_ROWS, ignore_index=True)
+    judged = replace(day(documents, outcome), ledger=Listed(many, Path("ledger.parquet")))
+    check = of_name("agrees_with_ledger", judged)
+    assert not check.passed
+    assert f"the first {TABLE_ROWS} problems shown" in check.description
+    assert check.metadata["all_problems_of_the_day"].value == "ledger.parquet"
+    assert len(check.metadata["documents"].records) == TABLE_ROWS
+    row = check.metadata["documents"].records[0].data
+    assert (row["reason"], row["amount"]) == ("LEDGER_DIFFERS", "1,250.00 GBP")
+    assert row["netsuite"].endswith("id=88412")
+
+
+def day(documents: Documents, outcome: Outcome, *, asked: int | None = None) -> Judged:
     return Judged(
         "vendor_bill",
         documents,
@@ -151,5 +170,4 @@ def day(documents: Documents, outcome: Outcome, *, asked: int | None = None) -> 
         decimals={"GBP": 2},
         file=Path("problems.parquet"),
         asked=asked,
-        postings=postings,
     )

@@ -85,7 +85,8 @@ def test_nothing_is_said_of_runs_that_no_lock_of_this_machine_speaks_for(
 
 
 @pytest.mark.parametrize(
-    ("boot", "host"), [("this-boot", "another-host"), ("another-boot", "this-host"), ("", "this-host")]
+    ("boot", "host"),
+    [("this-boot", "another-host"), ("another-boot", "this-host"), ("", "this-host")],
 )
 def test_container_made_anew_and_machine_started_anew_know_what_they_left(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, boot: str, host: str

@@ -23,6 +23,7 @@ from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration import checks
 from nsn_pipeline.orchestration.assets import mapping, netsuite, servicenow_reference
 from nsn_pipeline.orchestration.reporting import (
+    Listed,
     report_checks,
     report_partition,
     report_totals,
@@ -58,7 +59,7 @@ class Conformed:
         return REGISTRY[self.record_type].shape == "dimension"
 
     def path(self, part: str) -> tuple[str, ...]:
-        """Where a part lands: `headers`, `lines`, `problems` or `documents`."""
+        """Where a part lands: `headers`, `lines`, `problems`, `documents` or `ledger`."""
         return ("conformed", self.asset, part)
 
 
@@ -185,7 +186,7 @@ def _conformed(
                         decimals=snapshots.decimals(),
                         file=connections.landing.path(names.path("problems"), day),
                         asked=_asked(connections.landing, names, day),
-                        postings=_postings(connections, names, day),
+                        ledger=_ledger(connections, names, day, documents, outcome, references),
                     )
                 )
                 report_partition(context, asset_key, day, _metadata(outcome))
@@ -221,11 +222,23 @@ def _read(
     return Documents(landing.read(("netsuite", names.headers), day, run_id=run_id), lines)
 
 
-def _postings(connections: Connections, names: Conformed, day: str | None) -> pd.DataFrame | None:
-    """The day's ledger rows, which bills are compared with."""
+def _ledger(  # noqa: PLR0917 - what was read, what became of it, what it was judged by
+    connections: Connections,
+    names: Conformed,
+    day: str | None,
+    documents: Documents,
+    outcome: Outcome,
+    references: Context,
+) -> Listed | None:
+    """The day's bills that are not what the ledger has for them, kept like the gate's problems."""
     if names.record_type != "vendor_bill":
         return None
-    return connections.landing.read(("netsuite", "gl_postings"), day, run_id=connections.run_id)
+    landing, path = connections.landing, names.path("ledger")
+    postings = landing.read(("netsuite", "gl_postings"), day, run_id=connections.run_id)
+    problems = checks.ledger_problems(documents, outcome, postings, references)
+    if len(problems) or landing.path(path, day).exists():
+        landing.write_frame(path, day, problems, tags={"run_id": connections.run_id})
+    return Listed(problems, landing.path(path, day)) if len(problems) else None
 
 
 def _asked(landing: Landing, names: Conformed, day: str | None) -> int | None:

@@ -13,7 +13,7 @@ from nsn_pipeline.orchestration.assets.loading import Day
 from nsn_pipeline.orchestration.assets.retiring import RetiringResult
 from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.plan_report import ChangeReport
-from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures
+from nsn_pipeline.orchestration.reporting import CheckFigures, Listed
 from nsn_pipeline.profiles.model import Target
 from nsn_pipeline.state.job_state import DocumentState, Status
 
@@ -102,46 +102,39 @@ def _references(row: DocumentRow) -> tuple[str, ...]:
     return tuple(sorted({*row.waits_for, *(p.reference for p in row.problems if p.reference)}))
 
 
-def written_check(tally: Tally, target: Target, day: str | None) -> CheckFigures:
+def written_check(
+    tally: Tally, target: Target, day: str | None, told: Listed | None, decimals: Mapping[str, int]
+) -> CheckFigures:
+    """`told` is what landed of the day's failures; `decimals` are those of each currency."""
     failed = tally.failures.get(day, [])
     counts = tally.by_day[day][target.table]
-    documents = _table(
-        {
-            "document_id": row.document_id,
-            "reason": "; ".join(sorted({str(p.reason) for p in row.problems})),
-            "remedy": " ".join(p.remedy for p in row.problems),
-        }
-        for row in failed[:TABLE_ROWS]
-    )
+    shown = told.shown if told else ""
     return CheckFigures(
         WRITTEN_CHECK,
         passed=not failed,
-        description=f"{len(failed)} of {counts.total()} documents could not be written whole",
+        description=(
+            f"{len(failed)} of {counts.total()} documents could not be written whole{shown}"
+        ),
         metadata={
             "failed": len(failed),
             **counts,
-            "documents": documents,
+            **(told.metadata(decimals) if told else {}),
         },
     )
 
 
-def links_check(tally: Tally, day: str | None) -> CheckFigures:
+def links_check(
+    tally: Tally, day: str | None, told: Listed | None, decimals: Mapping[str, int]
+) -> CheckFigures:
+    """`told` is what landed of the links that the day's documents lack."""
     unlinked = tally.unlinked.get(day, [])
-    documents = _table(
-        {"document_id": row.document_id, "reason": "", "remedy": " ".join(row.notes)}
-        for row in unlinked[:TABLE_ROWS]
-    )
+    shown = told.shown if told else ""
     return CheckFigures(
         LINKS_CHECK,
         passed=not unlinked,
-        description=f"{len(unlinked)} documents have a link that could not be set yet",
-        metadata={"unlinked": len(unlinked), "documents": documents},
+        description=f"{len(unlinked)} documents have a link that could not be set yet{shown}",
+        metadata={"unlinked": len(unlinked), **(told.metadata(decimals) if told else {})},
     )
-
-
-def _table(rows: Iterable[dict[str, str]]) -> dg.TableMetadataValue:
-    schema = dg.TableSchema([dg.TableColumn(n) for n in ("document_id", "reason", "remedy")])
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
 
 
 def figures_of(tally: Tally, asset_key: dg.AssetKey, day: str | None) -> dict[str, int]:

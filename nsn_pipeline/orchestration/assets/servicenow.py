@@ -32,7 +32,13 @@ from nsn_pipeline.orchestration.assets.retiring import (
     allowed,
     retired_check,
 )
-from nsn_pipeline.orchestration.load_problems import land_load_problems
+from nsn_pipeline.orchestration.load_problems import (
+    land_links,
+    land_load_problems,
+    links_path,
+    listed,
+    load_problems_path,
+)
 from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.plan_report import (
     AGREE_CHECK,
@@ -49,6 +55,7 @@ from nsn_pipeline.orchestration.reporting import (
     target_columns,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
+from nsn_pipeline.orchestration.snapshots import Snapshots
 from nsn_pipeline.orchestration.trail import TRAIL_METADATA, end_note, record_load
 from nsn_pipeline.profiles.model import Profile, Target
 
@@ -169,6 +176,9 @@ def _load(
                 may_retire=allowed(context),
             )
             trail_end = end_note(connections.trail)
+            decimals = Snapshots(connections).decimals()
+            failed = {day: listed(connections, load_problems_path(names), day) for day in days}
+            unlinked = {day: listed(connections, links_path(names), day) for day in days}
         for day in days:
             for asset_key in keys:
                 told = tally.reports[day][asset_key.path[-1]].metadata()
@@ -182,8 +192,8 @@ def _load(
         yield from (dg.MaterializeResult(asset_key=asset_key) for asset_key in keys)
         checks = {
             day: [
-                written_check(tally, target, day),
-                links_check(tally, day),
+                written_check(tally, target, day, failed[day], decimals),
+                links_check(tally, day, unlinked[day], decimals),
                 *([agree_check(tally.reports[day].values())] if compares(target) else []),
                 *([] if day is None else [retired_check(tally.retiring, day)]),
             ]
@@ -219,6 +229,7 @@ def _load_days(
     if retiring is not None:
         _retire(connections, names, retiring, days, tally)
     for day in days:
+        land_links(connections, names, day, tally.unlinked[day])
         if day not in tally.by_day:  # nothing to load: nothing of it can fail any more
             land_load_problems(connections, names, day, tally.failures[day])
     return tally

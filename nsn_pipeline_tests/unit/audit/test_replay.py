@@ -223,8 +223,19 @@ def test_a_cursor_holds_what_was_seen(seen: dict[str, Seen], after: str) -> None
     assert replay.unpacked(replay.packed(seen, after)) == (seen, after)
 
 
-@pytest.mark.parametrize("cursor", [None, "", "[]", "12", '{"a": 1}', "no json", '{"a": [1]}',
-                                    '{"seen": {"x": ["d", 1.0, 1, 0]}, "after": ""}'])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        None,
+        "",
+        "[]",
+        "12",
+        '{"a": 1}',
+        "no json",
+        '{"a": [1]}',
+        '{"seen": {"x": ["d", 1.0, 1, 0]}, "after": ""}',
+    ],
+)
 def test_a_cursor_of_another_layout_remembers_nothing(cursor: str | None) -> None:
     assert replay.unpacked(cursor) == ({}, "")
 
