@@ -30,8 +30,9 @@ demo: $(STAMP)
 dev: $(STAMP)
 	@$(BIN)/nsn dev
 
+# A module's tests stay on one worker, as they share what is costly to set up.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -18,6 +18,7 @@ from dagster._core.events import RunFailureReason
 
 from nsn_pipeline.orchestration.command_runs import vouched_for
 from nsn_pipeline.orchestration.jobs import RANGE_END_TAG, RANGE_START_TAG
+from nsn_pipeline.orchestration.kept_log import kept_log
 from nsn_pipeline.orchestration.reporting import TOTALS_LABEL
 
 POLL_S = 0.3
@@ -77,7 +78,11 @@ def execute_window(
         RANGE_START_TAG: first.isoformat(),
         RANGE_END_TAG: last.isoformat(),
     }
-    with vouched_for(instance, run_id), _watching(instance, run_id, on_event):
+    with (
+        vouched_for(instance, run_id),
+        kept_log(instance),
+        _watching(instance, run_id, on_event),
+    ):
         result = job.execute_in_process(
             instance=instance,
             run_id=run_id,
