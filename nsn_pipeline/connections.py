@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from requests.auth import AuthBase
 
 from nsn_pipeline.audit.trail_privacy import Privacy
+from nsn_pipeline.clients import netsuite, servicenow
 from nsn_pipeline.clients.accounts import (
     NetSuiteAccount,
     ServiceNowInstance,
@@ -58,6 +59,7 @@ TIMEOUT_S = (10.0, 120.0)  # to connect, to answer
 BRIEF_TIMEOUT_S = (4.0, 15.0)
 BRIEF_WAIT_S = 10.0
 BRIEF_POLICY = RetryPolicy(max_attempts=2, max_delay_s=3.0)
+LOGIN_PROBES = {"netsuite": netsuite.LOGIN_PROBE, "servicenow": servicenow.LOGIN_PROBE}
 OVERRIDE_FILES = {"gl_account": "gl_accounts.csv", "cost_center": "cost_centers.csv"}
 
 
@@ -324,6 +326,7 @@ class Connections:
             base_url=base_url,
             auth=auth,
             guard=self.guards[system] if auth is not None else None,
+            probe=LOGIN_PROBES[system],
             limiter=limiter,
             policy=BRIEF_POLICY if self._brief else RetryPolicy(),
             timeout_s=BRIEF_TIMEOUT_S if self._brief else TIMEOUT_S,

@@ -28,6 +28,7 @@ from urllib3.exceptions import NewConnectionError
 
 from nsn_pipeline.clients.answers import Answer, judge, unknown_if_unsafe
 from nsn_pipeline.clients.echoes import credential_of, form_secrets, secrets_of
+from nsn_pipeline.clients.logins import Login, NoCredentialsError, Probe
 from nsn_pipeline.clients.refusals import LoginGuard
 from nsn_pipeline.clients.retry import Limiter, LocalLimiter, RetryPolicy, next_delay_s
 from nsn_pipeline.errors import (
@@ -64,14 +65,6 @@ class Renewable(Protocol):
         ...
 
 
-class _NoCredentialsError(Exception):
-    """Passes a failure to get credentials by the retry loop."""
-
-    def __init__(self, reason: TransientError) -> None:
-        super().__init__()
-        self.reason = reason
-
-
 @dataclass(frozen=True, slots=True)
 class HttpStats:
     """What was sent so far: calls include repeats."""
@@ -88,10 +81,10 @@ class _Call:
     url: str
     options: dict[str, Any] = field(repr=False)  # the form of a token request holds secrets
     where: Where
-    idempotent: bool
-    patient: bool
-    returned: Collection[int]
-    secrets: tuple[str, ...] = field(repr=False)
+    idempotent: bool = True
+    patient: bool = True
+    returned: Collection[int] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def new_session() -> requests.Session:
@@ -119,6 +112,7 @@ class Http:
         base_url: str,
         auth: AuthBase | None = None,
         guard: LoginGuard | None = None,
+        probe: Probe | None = None,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 (frozen)
         limiter: Limiter | None = None,
         timeout_s: tuple[float, float] = (10, 120),
@@ -132,7 +126,7 @@ class Http:
         self.base_url = _checked_base_url(system, base_url)
         self._auth = auth
         self._renewable = auth if isinstance(auth, Renewable) else None
-        self._guard = guard or (LoginGuard(now=now) if auth is not None else None)
+        self._login = self._login_of(guard or LoginGuard(now=now), probe) if auth else None
         self._policy = policy
         self._limiter = limiter
         self._sleep = sleep
@@ -171,16 +165,9 @@ class Http:
         A success is a 2xx with a parsable JSON body free of an `error`, or a 204. Without patience
         a 429 is raised at once: the caller slows down as a whole, and sends again when it likes.
         """
-        call = _Call(
-            method=method,
-            url=f"{self.base_url}{path}",
-            options={
-                "params": dict(params or {}),
-                "json": json,
-                "data": data,
-                "headers": {"Accept": "application/json", **(headers or {})},
-            },
-            where=Where(self.system, f"{method} {path.partition('?')[0]}"),
+        options = {"params": dict(params or {}), "json": json, "data": data, "headers": headers}
+        call = replace(
+            self._call(method, path, options),
             idempotent=idempotent,
             patient=patient,
             returned=returned,
@@ -188,7 +175,7 @@ class Http:
         )
         try:
             return self._until_done(call)
-        except _NoCredentialsError as error:
+        except NoCredentialsError as error:
             raise error.reason from error.reason.__cause__
 
     def stats(self) -> HttpStats:
@@ -203,6 +190,18 @@ class Http:
 
     def close(self) -> None:
         self._session.close()
+
+    def _login_of(self, guard: LoginGuard, probe: Probe | None) -> Login:
+        return Login(guard, probe, ask=self._ask, is_renewable=self._renewable is not None)
+
+    def _call(self, method: str, path: str, options: dict[str, Any]) -> _Call:
+        headers = {"Accept": "application/json", **(options.get("headers") or {})}
+        return _Call(
+            method=method,
+            url=f"{self.base_url}{path}",
+            options={**options, "headers": headers},
+            where=Where(self.system, f"{method} {path.partition('?')[0]}"),
+        )
 
     def _until_done(self, call: _Call) -> requests.Response:
         attempt = 1
@@ -227,19 +226,30 @@ class Http:
 
     def _guarded(self, call: _Call) -> requests.Response:
         """One attempt, unless this login was refused just now; its answer tells of the login."""
-        if self._guard is None:
+        login = self._login
+        if login is None:
             return self._attempt(call)
-        self._guard.check()
+        login.admit()
+        sent_at = login.guard.now()
         try:
             response = self._attempt(call)
+        except NoCredentialsError as error:
+            login.no_token(error)
+            raise
         except AuthenticationError as error:
-            self._guard.refused(error, renewable=self._renewable is not None)
+            login.refused(error)
             raise
         except (PermissionDeniedError, RequestRefusedError):
-            self._guard.accepted()
+            login.guard.accepted(sent_at=sent_at)
             raise
-        self._guard.accepted()
+        login.guard.accepted(sent_at=sent_at)
         return response
+
+    def _ask(self, probe: Probe) -> NsnError | None:
+        """What the probe is answered, asked once."""
+        options = {"params": probe.params, "data": probe.data, "headers": probe.headers}
+        call = self._call(probe.method, probe.path, options)
+        return self._judged(call, self._exchange(call))
 
     def _attempt(self, call: _Call) -> requests.Response:
         """Send once, and once more with fresh credentials when the first ones were refused.
@@ -252,7 +262,9 @@ class Http:
         if stale and self._renewable is not None:
             self._count("renewals")
             self._get_credentials(refused=credential_of(response.request))
-            response = self._exchange(call)
+            # With a new token a login that has not worked yet asks first: is it this call alone?
+            if self._login is None or not self._login.is_refused_everywhere():
+                response = self._exchange(call)
         if response.status_code in call.returned:
             return response
         error = self._judged(call, response)
@@ -284,8 +296,8 @@ class Http:
                 self._renewable.renew(refused)
             else:
                 self._renewable.ready()
-        except TransientError as error:
-            raise _NoCredentialsError(error) from error
+        except (TransientError, AuthenticationError) as error:
+            raise NoCredentialsError(error) from error
 
     def _send(self, call: _Call) -> requests.Response:
         try:

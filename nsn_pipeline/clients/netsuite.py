@@ -21,6 +21,7 @@ import requests
 from nsn_pipeline.clients import degrade
 from nsn_pipeline.clients.degrade import Availability
 from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.logins import Probe
 from nsn_pipeline.clients.suiteql import (
     MAX_IN,
     Condition,
@@ -51,6 +52,14 @@ LIMITS_PATH = "/services/rest/system/v1/governanceLimits"
 MAX_PAGE = 1000
 _READ_AHEAD = 2  # chunks that may be done before the one whose turn it is
 _HEADERS = {"Content-Type": "application/json", "Prefer": "transient"}
+# What every login of ours must be able to do; a table that is hidden is no refused login.
+LOGIN_PROBE = Probe(
+    "POST",
+    SUITEQL_PATH,
+    params={"limit": "1", "offset": "0"},
+    data=orjson.dumps({"q": probe("transaction")}),
+    headers=_HEADERS,
+)
 _CRASH = "UNEXPECTED_ERROR"
 _WHERE = Where("netsuite", f"POST {SUITEQL_PATH}", 200)
 

@@ -23,6 +23,7 @@ from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui
 from nsn_pipeline.clients.echoes import secrets_of
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
 from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.logins import Probe
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -38,6 +39,12 @@ __all__ = ["BatchItem", "BatchReply", "ColumnInfo", "Found", "ServiceNowClient",
 Row = dict[str, str]
 
 BATCH_PATH = "/api/now/v1/batch"
+# What the checks before a run read first; a 403 and an empty list are answers to a login, too.
+LOGIN_PROBE = Probe(
+    "GET",
+    "/api/now/table/sys_db_object",
+    params={"sysparm_fields": "name", "sysparm_limit": "1"},
+)
 _NAME = re.compile(r"[a-z0-9_]+")
 _MAX_URL = 8000  # servers in between give up on longer ones
 _URL_OVERHEAD = 700  # everything in a look-up's URL but fields and values

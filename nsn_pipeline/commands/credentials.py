@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nsn_pipeline.commands.tried_again import have_tried
 from nsn_pipeline.credentials.checks import checked, key_facts
 from nsn_pipeline.credentials.fields import SYSTEMS, Field, System, system_named
 from nsn_pipeline.credentials.inputs import parse, read_key_file
@@ -78,8 +79,9 @@ def set_credentials(
         _say(console, f"{identity} changes: what was stored for the other account is dropped.")
     kept = store.update(system.name, values)
     _say(console, f"Stored for {system.title} in {store.path}: {', '.join(kept) or 'nothing'}.")
-    for note in _notes(system, kept, environment):
-        _say(console, f"note: {note}")
+    note = have_tried({**environment, "NSN_HOME": str(home)}, system.name)
+    for told in (*_notes(system, kept, environment), *([note] if note else [])):
+        _say(console, f"note: {told}")
     if is_open_to_others(home):
         _say(console, f"note: others can list {home}: chmod 700 {home}")
 

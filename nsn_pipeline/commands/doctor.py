@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nsn_pipeline.connections import Connections
+from nsn_pipeline.commands.tried_again import found_in_order
 from nsn_pipeline.doctor.examine import examine
 from nsn_pipeline.doctor.finding import Finding, Status, blockers, to_json
 from nsn_pipeline.errors import NsnError
-from nsn_pipeline.settings import load_settings
 
 _DONE, _BLOCKED = 0, 2
+_SYSTEMS = ("netsuite", "servicenow")
 _IS_ON = " is on"
 _ALIKE = 3  # so many findings that say the same of different things become one line
 _MARKS = {
@@ -51,10 +51,8 @@ def _try_again(environment: Mapping[str, str], findings: Sequence[Finding]) -> N
     fine = {finding.id for finding in findings if finding.status is Status.OK}
     if "redis.reachable" not in fine:
         return
-    with suppress(NsnError), Connections(load_settings(environment), run_id="doctor") as held:
-        for system, guard in held.guards.items():
-            if f"{system}.login" in fine:
-                guard.forget()
+    with suppress(NsnError):
+        found_in_order(environment, [s for s in _SYSTEMS if f"{s}.login" in fine])
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:

@@ -18,6 +18,7 @@ from nsn_pipeline.clients.retry import RetryPolicy
 from nsn_pipeline.clients.servicenow import ServiceNowClient
 from nsn_pipeline.clients.tba import TbaAuth, TbaCredentials
 from nsn_pipeline.clients.tokens import BearerAuth, basic_auth
+from nsn_pipeline.connections import LOGIN_PROBES
 from nsn_pipeline.doctor import (
     netsuite_data,
     netsuite_login,
@@ -243,6 +244,7 @@ def _http(
             system=system,
             base_url=base_url,
             auth=auth,
+            probe=LOGIN_PROBES[system],
             policy=_POLICY,
             timeout_s=_TIMEOUT_S,
             verify=str(bundle) if bundle else True,

@@ -140,7 +140,12 @@ def _redis_key(key: str) -> str:
 def load_cipher(
     master_key: str | None, home: Path, master_key_file: Path | None = None
 ) -> MultiFernet:
-    """The cipher of `master_key` (comma list: the first encrypts, all decrypt), or of its file.
+    """The cipher of `load_keys`: the first encrypts, all decrypt."""
+    return MultiFernet([Fernet(key) for key in load_keys(master_key, home, master_key_file)])
+
+
+def load_keys(master_key: str | None, home: Path, master_key_file: Path | None = None) -> list[str]:
+    """The keys of `master_key` (a comma list), or of its file.
 
     Without either, of the key file `home/keys/cache.key`, which is created when absent: a keyring
     is not asked for a cache.
@@ -154,12 +159,13 @@ def load_cipher(
         name, text = str(path), _key_text(path, create=True)
     keys = [key.strip() for key in text.split(",") if key.strip()]
     try:
-        return MultiFernet([Fernet(key) for key in keys])
+        MultiFernet([Fernet(key) for key in keys])
     except ValueError:  # its cause may quote the key
         raise ConfigurationError(
             f"{name} is not a key: it must be 32 bytes in URL-safe base64, as printed by"
             ' python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key())"'
         ) from None
+    return keys
 
 
 def _key_text(path: Path, *, create: bool = False) -> str:

@@ -86,6 +86,7 @@ def start_of_a_job(world: World, case: Case) -> NsnError | None:
         settings = load_settings(world.environment)
         now = partial(shifted, case.clock_ahead_s)
         with Connections(settings, run_id="test", now=now) as connections:
+            connections.redis.client.flushdb()  # the tokens of another world end nothing here
             preflight(connections, fresh=True, now=now)
     except NsnError as error:
         return error

@@ -32,7 +32,7 @@ def tries(guards, *, clock: Clock, hours: int) -> list[float]:
         except AuthenticationError:
             continue
         asked.append(minute)
-        guard.refused(REFUSED, renewable=False)
+        guard.refused(REFUSED)
     return asked
 
 
@@ -54,10 +54,10 @@ def test_whoever_asks_every_minute_never_makes_five_failures_in_half_an_hour(pro
 def test_a_refusal_says_how_long_it_holds_and_what_ends_it() -> None:
     clock = Clock()
     guard = LoginGuard(now=clock)
-    guard.refused(REFUSED, renewable=False)
+    guard.refused(REFUSED)
     clock.now = 60
     guard.check()
-    guard.refused(REFUSED, renewable=False)
+    guard.refused(REFUSED)
     with pytest.raises(AuthenticationError) as told:
         guard.check()
     assert "credentials refused (refused 2 times with these credentials" in str(told.value)
@@ -69,7 +69,7 @@ def test_answers_of_calls_that_were_under_way_count_once() -> None:
     clock = Clock()
     guard = LoginGuard(now=clock)
     for _ in range(8):
-        guard.refused(REFUSED, renewable=False)
+        guard.refused(REFUSED)
     held = guard.holding()
     assert held is not None
     assert held.count == 1
@@ -78,12 +78,12 @@ def test_answers_of_calls_that_were_under_way_count_once() -> None:
 def test_a_login_that_works_again_starts_afresh_for_all() -> None:
     clock, memory = Clock(), LocalMemory()
     first = LoginGuard(memory, now=clock)
-    first.refused(REFUSED, renewable=False)
+    first.refused(REFUSED)
     clock.now = 61
     first.check()
     first.accepted()
     assert memory.read() is None
-    first.refused(REFUSED, renewable=False)
+    first.refused(REFUSED)
     held = first.holding()
     assert held is not None
     assert held.count == 1
@@ -92,7 +92,7 @@ def test_a_login_that_works_again_starts_afresh_for_all() -> None:
 def test_better_words_are_kept_for_a_refusal_that_holds_and_count_nothing() -> None:
     clock, memory = Clock(), LocalMemory()
     guard = LoginGuard(memory, now=clock)
-    guard.refused(REFUSED, renewable=False)
+    guard.refused(REFUSED)
     guard.explain("Set SERVICENOW_PASSWORD")
     kept = memory.read()
     assert kept is not None
@@ -140,7 +140,7 @@ def test_one_call_of_many_that_is_answered_401_ends_nothing_for_the_others() -> 
 def test_a_403_is_the_answer_of_a_login_that_works() -> None:
     memory = LocalMemory()
     guard = LoginGuard(memory, now=lambda: 100.0)
-    guard.refused(REFUSED, renewable=True)
+    guard.refused(REFUSED)
     late = LoginGuard(memory, now=lambda: 161.0)
     r = rig([Reply(403, {"error": {"message": "no"}})], auth=bearer(), guard=late)
     with pytest.raises(PermissionDeniedError):
@@ -152,7 +152,7 @@ def test_a_refusal_from_the_future_holds_nobody_up() -> None:
     """It was noted while the clock was ahead: after its correction nobody knows how old it is."""
     clock = [10_000.0]
     guard = LoginGuard(now=lambda: clock[0])
-    guard.refused(AuthenticationError("no"), renewable=False)
+    guard.refused(AuthenticationError("no"))
     assert guard.holding() is not None
     clock[0] = 9_000.0
     assert guard.holding() is None

@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from nsn_pipeline.clients.refusals import LoginGuard
 from nsn_pipeline.commands.credentials import (
     list_credentials,
     remove_credentials,
     rotate_master_key,
     set_credentials,
 )
+from nsn_pipeline.connections import Connections
 from nsn_pipeline.credentials.checks import key_facts
 from nsn_pipeline.credentials.store import load
-from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.errors import AuthenticationError, ConfigurationError
+from nsn_pipeline.settings import load_settings
 from nsn_pipeline_tests.unit.credentials.samples import (
     NEW_KEY,
     OLD_KEY,
@@ -132,6 +135,45 @@ def test_values_from_a_file_are_stored_and_the_file_pointed_out(
     }
     assert "others can read" in printed.text
     assert "oauth2 also needs client_id, certificate_id" in printed.text
+
+
+def test_setting_the_same_credentials_once_more_has_them_tried(
+    home: Path, printed: Printed
+) -> None:
+    """Something was put right at the vendor: the next job does not wait, and counts on."""
+    give_all(printed, home)
+    assert not (home / "redis").exists(), "no state server is started for nothing"
+    settings = load_settings({**ENVIRONMENT, "NSN_HOME": str(home)})
+
+    def guards(connections: Connections) -> tuple[LoginGuard, LoginGuard]:
+        return connections.guards["netsuite"], connections.guards["servicenow"]
+
+    with Connections(settings, run_id="refused") as connections:
+        for guard in guards(connections):
+            guard.refused(AuthenticationError("no"), times=2)
+    give(printed, home, "servicenow", full("servicenow"))
+    with Connections(settings, run_id="next") as connections:
+        netsuite, servicenow = guards(connections)
+        assert netsuite.holding() is not None
+        assert servicenow.check(), "one try"
+        servicenow.refused(AuthenticationError("no"))
+        held = servicenow.holding()
+        assert held is not None
+        assert held.count == 3
+    assert "note" not in printed.text.replace("note: private_key", "")
+
+
+def test_credentials_are_stored_also_where_no_state_server_answers(
+    home: Path, printed: Printed, tmp_path: Path
+) -> None:
+    give(printed, home, "netsuite", full("netsuite"))
+    environment = ENVIRONMENT | {"REDIS_URL": f"unix://{tmp_path}/none.sock"}
+    content = json.dumps(full("servicenow"))
+    set_credentials(
+        printed.console, home, environment, "servicenow", source="-", stdin=io.StringIO(content)
+    )
+    assert load(home, ENVIRONMENT)["SERVICENOW_PASSWORD"] == full("servicenow")["password"]
+    assert "tried again within half an hour" in printed.text
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["absent", "binary"])
