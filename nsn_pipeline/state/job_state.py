@@ -12,7 +12,7 @@ Below `nsn:{account}:{instance}:{profile}:` (parts percent-encoded), for each re
 
 A Lua script compares each document with its stored record and moves it between the indexes, so they
 agree with the records after any interleaving of writers. With 200,000 bills over two years, 5 % of
-them rejected: 293 bytes per document with all indexes, answers in milliseconds (docs/job-state.md).
+them rejected: 286 bytes per document with all indexes, answers in milliseconds (docs/job-state.md).
 
 State is derived: losing it costs a re-run of the partitions, never business data; the ages, which a
 re-run cannot know, come back from the audit trail. Writing the same record twice changes nothing,

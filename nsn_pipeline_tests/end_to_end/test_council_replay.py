@@ -37,7 +37,7 @@ def write(path: Path, rows: list[Row]) -> None:
         writer.writerows(rows)
 
 
-def cut(folder: Path) -> str:
+def cut(folder: Path, first: date = FIRST, last: date = LAST) -> str:
     """The days' table files, one bill put on 7160 beside its missing cost center; its id."""
     shutil.copytree(DATA / "servicenow", folder / "servicenow")
     netsuite = folder / "netsuite"
@@ -49,7 +49,7 @@ def cut(folder: Path) -> str:
         if stamp is None:
             shutil.copy(file, netsuite / file.name)
             continue
-        days = FIRST.isoformat(), LAST.isoformat()
+        days = first.isoformat(), last.isoformat()
         dated[name] = [row for row in read(file) if days[0] <= row[stamp][:10] <= days[1]]
     (account,) = {r["id"] for r in read(netsuite / "account.csv.gz") if r["acctnumber"] == CODE}
     centers = {r["id"] for r in read(netsuite / "department.csv.gz") if r["externalid"] == CENTER}
