@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import AuthorizationError
 from redis.retry import Retry
 
 from nsn_pipeline.errors import NsnError, UnreachableError
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 LEFT_ALONE_S = 15.0  # longer than a question with its second try takes, see Patience
 QUICK_RETRIES = 3  # of refused and broken connections: over about a second, while a server restarts
 MOST_OWED = 1_000  # each owed release also happens by itself, when the slot expires
+# The client has these among broken connections; a wrong password does not become right.
+REFUSED = (redis.AuthenticationError, AuthorizationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,11 @@ class OneRetryLayer(Retry):
                 except (redis.ConnectionError, redis.TimeoutError, TimeoutError) as error:
                     failures += 1
                     fail(error, failures) if with_failure_count else fail(error)
-                    if not is_outermost or (is_retryable and not is_retryable(error)):
+                    if (
+                        not is_outermost
+                        or isinstance(error, REFUSED)
+                        or (is_retryable and not is_retryable(error))
+                    ):
                         raise
                     if not self._is_worth_another(error, failures):
                         self._presence.lost(asked_at=asked_at)

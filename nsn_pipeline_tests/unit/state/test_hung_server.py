@@ -310,6 +310,13 @@ def test_a_broken_connection_is_tried_again_for_about_a_second() -> None:
     assert server.now < 1.5
 
 
+def test_a_refused_password_is_sent_once_and_is_no_lost_server() -> None:
+    server = Hanging(redis.AuthenticationError())
+    server.ask()
+    assert server.asked == 1
+    assert not server.presence.is_away()
+
+
 def test_of_many_callers_one_is_sent_to_ask() -> None:
     now = 0.0
     presence = Presence(clock=lambda: now)
