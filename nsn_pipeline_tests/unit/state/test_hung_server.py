@@ -64,7 +64,8 @@ def fallback(connection: Connection, limit: int = 4) -> FallbackLimiter:
 @pytest.fixture
 def onlooker(connection: Connection, tmp_path: Path) -> Iterator[redis.Redis]:
     """Another process: what it asks settles nothing of this one's."""
-    with connect(connection.server, tmp_path / "other") as other:
+    del connection  # it is there first
+    with connect(None, tmp_path / "home") as other:  # the server stays as long as this one does
         yield other.client
 
 
