@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from nsn_pipeline.conform.crosswalk import Crosswalk, Override, ReferenceRow
@@ -184,7 +184,8 @@ def watched(
     for cure in cures:
         before = seen.get(cure.reference)
         if before is not None and before.digest == cure.digest:
-            found[cure.reference] = before
+            # Fewer runs than there were: they were wiped, and numbers are given again.
+            found[cure.reference] = replace(before, runs=min(before.runs, runs))
         else:
             partly = cure.ever and not cure.today and before is None
             found[cure.reference] = Seen(cure.digest, now, cure.today or cure.ever, partly, runs)

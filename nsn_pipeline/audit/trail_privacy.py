@@ -42,7 +42,7 @@ _PAIRS = frozenset(
 _PARTS = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*")
 # People write blanks of any width, hyphens, dots and slashes between its characters, or none.
 _GAP = r"[\s\u200b-\u200d\u2060\ufeff\-\u2010-\u2015\u2212.\u00b7/_]{0,3}"
-_IBAN_START = re.compile(rf"([A-Za-z]{{2}})[0-9]{{2}}(?={_GAP}[A-Za-z0-9])")
+_IBAN_START = re.compile(rf"([A-Za-z]{{2}})({_GAP})[0-9]({_GAP})[0-9](?={_GAP}[A-Za-z0-9])")
 _IBAN_NEXT = re.compile(rf"{_GAP}([A-Za-z0-9])")
 _SHORTEST_IBAN, _LONGEST_IBAN = 15, 34
 # Characters of an IBAN by country (SWIFT IBAN registry). Of another country any length is tried,
@@ -55,12 +55,15 @@ _BY_COUNTRY = (
     "SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
 )
 _IBAN_LENGTHS = {text[:2]: int(text[2:]) for text in _BY_COUNTRY.split()}
-# The check digits, in the bytes of JSON. They come first, as there are fewer digits than letters.
-# A gap is at most three characters of three bytes each; the letters of an escape only add to them.
-_PERHAPS_IBAN = re.compile(
-    rb"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})(?=(?:[^A-Za-z0-9\"]{0,9}[A-Za-z0-9]){%d})"
-    % (_SHORTEST_IBAN - 4)
-)
+# In the bytes of JSON: a gap is at most three characters of three bytes each, or of an escape. Of
+# most the check digits come first, as there are fewer digits than letters; only capitals, or the
+# word IBAN before them, begin one with a gap among its first four characters.
+_BYTES = rb"[^A-Za-z0-9\"]{0,9}"
+_REST = rb"(?=(?:%b[A-Za-z0-9]){%d})" % (_BYTES, _SHORTEST_IBAN - 4)
+_ESCAPED = rb"(?:[^A-Za-z0-9\"\\]|\\[bfnrt]|\\u00[01][0-9a-f]){0,9}"
+_PERHAPS = re.compile(rb"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})" + _REST)
+_PERHAPS_CAPITALS = re.compile(rb"([A-Z]{2})%b[0-9]%b[0-9]" % (_ESCAPED, _ESCAPED) + _REST)
+_AFTER_IBAN = re.compile(r"iban\W{0,4}$", re.IGNORECASE)
 _REMEDY = "Correct {column}; its value is private, so the trail keeps neither it nor the details."
 
 
@@ -115,8 +118,8 @@ def scrubbed(text: str) -> str:
     kept: list[str] = []
     done = 0
     for found in _IBAN_START.finditer(text):
-        start, country = found.start(), found.group(1)
-        if start < done or not (_begins_word(text, start) or _stands_out(country, text[:start])):
+        start, (country, first, second) = found.start(), found.groups()
+        if start < done or not _may_begin(country, first + second, text[max(start - 8, 0) : start]):
             continue
         end = _iban_end(text, start, country)
         if end is not None:
@@ -127,34 +130,39 @@ def scrubbed(text: str) -> str:
 
 def may_hold_iban(body: bytes) -> bool:
     """False when no text in this JSON can hold one: most entries need no closer look."""
-    return any(
-        _may_begin(body, found.start() - 2, body[found.start() - 2 : found.start()].decode())
-        for found in _PERHAPS_IBAN.finditer(body)
+    return (
+        b"iban" in body.lower()
+        or any(
+            _perhaps(body, found.start() - 2, body[found.start() - 2 : found.start()])
+            for found in _PERHAPS.finditer(body)
+        )
+        or any(
+            _perhaps(body, found.start(), found.group(1))
+            for found in _PERHAPS_CAPITALS.finditer(body)
+        )
     )
 
 
-def _may_begin(body: bytes, at: int, country: str) -> bool:
+def _perhaps(body: bytes, at: int, letters: bytes) -> bool:
+    """Whether letters at this place may be the country's."""
     before = body[max(at - 6, 0) : at]
-    # What ends a line before it does so with a letter, as JSON writes it: an escape counts.
-    if not before[-1:].isalnum() or b"\\" in before:
-        return country.isupper() or country.upper() in _IBAN_LENGTHS
-    return _stands_out(country, before.decode("ascii", "replace"))
+    if b"\\" in before:  # an escape, whose letters end a line: what follows begins a word
+        return True
+    return _may_begin(letters.decode(), "", before.decode("ascii", "replace"))
 
 
-def _begins_word(text: str, at: int) -> bool:
-    before = text[at - 1 : at] if at else ""
-    return not (before.isascii() and before.isalnum())
+def _may_begin(country: str, gap: str, before: str) -> bool:
+    """Whether a country's letters, with or without a gap behind them, begin something.
 
-
-def _stands_out(country: str, before: str) -> bool:
-    """Whether a country's letters begin something although others stand right before them.
-
-    `memoDE89`, `IBANDE89`, `ibande89` do. Small letters within a word alone do not: a sys_id is 32
-    hexadecimal digits, and one in a thousand would pass.
+    `memoDE89`, `IBANDE89`, `ibande89` and `FR 76` do. Small letters within a word alone do not: a
+    sys_id is 32 hexadecimal digits, and one in a thousand would pass. Nor do those before a gap:
+    they are words, as in `is 15 of 40`.
     """
-    return country in _IBAN_LENGTHS or (
-        country.upper() in _IBAN_LENGTHS and before[-4:].lower() == "iban"
-    )
+    if country in _IBAN_LENGTHS or _AFTER_IBAN.search(before):
+        return True
+    if before[-1:].isascii() and before[-1:].isalnum():
+        return False
+    return country.isupper() or (not gap and country.upper() in _IBAN_LENGTHS)
 
 
 def without_ibans(value: Any) -> Any:

@@ -5,7 +5,7 @@ ended. An attempt that sent something and never said how it ended belongs to a r
 short; the next one finds in ServiceNow what became of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -118,13 +118,13 @@ class Story:
     @property
     def sys_ids(self) -> dict[str, dict[str, str]]:
         """The records it was written to: table -> external key -> sys_id."""
-        return _sent_to(self._told[: self._proven])
+        return _sent_to(entry for entry, is_proven in self._sent() if is_proven)
 
     @property
     def unproven_sys_ids(self) -> dict[str, dict[str, str]]:
-        """Those something was sent to since, of which nothing says that they are there."""
+        """Those something was sent to, of which nothing says that they are there."""
         proven = self.sys_ids
-        sent = _sent_to(self._told[self._proven :])
+        sent = _sent_to(entry for entry, is_proven in self._sent() if not is_proven)
         left = {
             table: {k: v for k, v in records.items() if proven.get(table, {}).get(k) != v}
             for table, records in sent.items()
@@ -136,11 +136,21 @@ class Story:
         """The attempts by when they last spoke."""
         return sorted(self.attempts, key=lambda one: one.told_at)
 
-    @property
-    def _proven(self) -> int:
-        """How many attempts had spoken last by the end that last told what is in ServiceNow."""
-        ends = [n for n, one in enumerate(self._told, 1) if one.outcome in _WHOLE]
-        return ends[-1] if ends else 0
+    def _sent(self) -> Iterator[tuple[Entry, bool]]:
+        """What was sent, and whether it was proven: by the end of its own attempt, or by that of
+        one which began after it and so looked it up. One that ran beside it need not have.
+        """
+        whole = [one for one in self.attempts if one.outcome in _WHOLE]
+        for attempt in self.attempts:
+            for entry in attempt.of(Event.SENDING):
+                yield (
+                    entry,
+                    any(
+                        (one is attempt and one.told_at > entry.seq)
+                        or one.entries[0].seq > entry.seq
+                        for one in whole
+                    ),
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for programs."""
@@ -170,13 +180,12 @@ class Story:
         }
 
 
-def _sent_to(attempts: Iterable[Attempt]) -> dict[str, dict[str, str]]:
+def _sent_to(entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    for attempt in attempts:
-        for entry in attempt.of(Event.SENDING):
-            for record in entry.data["records"]:
-                if record["sys_id"]:
-                    found.setdefault(entry.data["table"], {})[record["key"]] = record["sys_id"]
+    for entry in entries:
+        for record in entry.data["records"]:
+            if record["sys_id"]:
+                found.setdefault(entry.data["table"], {})[record["key"]] = record["sys_id"]
     return found
 
 

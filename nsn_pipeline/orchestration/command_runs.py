@@ -4,8 +4,9 @@ Dagster cannot tell (docs/facts/dagster.md 7): after a `kill -9` or a power cut 
 stay started for hours, and its days be left alone. So a command holds a kernel lock for each of its
 runs. The kernel drops it however the process ends, and an id that is used again means nothing.
 
-A lock is believed where this kernel speaks for it, whatever the host is called: a container made
-anew has another name. On a disk that several machines share, another one's lock need not be seen.
+A lock is believed where this kernel gave it, whatever the host is called now: a container made anew
+has another name. It is also believed of a host of this name, which was started anew since. Of other
+machines on a shared disk a lock need not be seen: theirs say nothing.
 """
 
 import contextlib
@@ -41,6 +42,7 @@ def vouched_for(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     with transient_lock(new) as fd:
         try_lock(fd)
         os.write(fd, "\n".join(_here()).encode())
+        os.fsync(fd)  # after a power cut it must still say whose it is
         new.rename(path)  # locked before anybody finds it
         try:
             yield

@@ -5,13 +5,15 @@ thousand events of a run over a week; that took longer than the run's own work. 
 when it is committed and how it is read stays Dagster's own. Other storages are left as they are.
 """
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import dagster as dg
 import sqlalchemy as db
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
     SqliteEventLogStorage,
 )
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -52,7 +54,14 @@ class _Kept:
             if engine is None:
                 engine = self._engines[shard] = self._opened(shard)
             with engine.begin() as connection:
+                before = _changes(connection)
                 yield connection
+                is_news = shard != INDEX_SHARD_NAME and _changes(connection) != before
+            if is_news:
+                # The UI's live view waits for this file to change. What is written goes to the
+                # one beside it (`-wal`) until the connection is closed.
+                with suppress(OSError):
+                    os.utime(self._storage.path_for_shard(shard))
 
     def has_table(self, table_name: str) -> bool:
         """Asked for each event; a table that is there stays."""
@@ -74,3 +83,9 @@ class _Kept:
             storage._initdb(engine)  # noqa: SLF001
             storage._initialized_dbs.add(shard)  # noqa: SLF001
         return engine
+
+
+def _changes(connection: db.Connection) -> int:
+    """How many rows this connection has written so far."""
+    driver: Any = connection.connection.driver_connection
+    return driver.total_changes

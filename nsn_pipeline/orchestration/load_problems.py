@@ -24,15 +24,13 @@ def load_problems_path(names: Conformed) -> tuple[str, ...]:
     return ("loaded", names.asset, "problems")
 
 
-def links_path(names: Conformed) -> tuple[str, ...]:
-    """Where the links that documents were loaded without land."""
-    return ("loaded", names.asset, "links")
-
-
 def land_load_problems(
     connections: Connections, names: Conformed, day: str | None, failed: Iterable[DocumentRow]
-) -> None:
-    """Keep a day's failures; a day that loads whole leaves no file, unless it had one before."""
+) -> Listed | None:
+    """Keep a day's failures, and list them; None when there are none.
+
+    A day that loads whole leaves no file, unless it had one before.
+    """
     rows = (
         (
             row.document_id,
@@ -48,25 +46,18 @@ def land_load_problems(
         for row in failed
         for problem in row.problems
     )
-    _land(connections, names, load_problems_path(names), day, rows)
+    return _land(connections, names, load_problems_path(names), day, rows)
 
 
 def land_links(
     connections: Connections, names: Conformed, day: str | None, unlinked: Iterable[DocumentRow]
-) -> None:
+) -> Listed | None:
     """The same, for documents that were loaded without a link."""
     rows = (
         (row.document_id, {"reason": LINK_NOT_SET, "remedy": " ".join(row.notes)})
         for row in unlinked
     )
-    _land(connections, names, links_path(names), day, rows)
-
-
-def listed(connections: Connections, path: tuple[str, ...], day: str | None) -> Listed | None:
-    """What landed there for a day; None when there is nothing."""
-    if not connections.landing.rows(path, day):
-        return None
-    return Listed(connections.landing.read(path, day), connections.landing.path(path, day))
+    return _land(connections, names, ("loaded", names.asset, "links"), day, rows)
 
 
 def _land(
@@ -75,11 +66,11 @@ def _land(
     path: tuple[str, ...],
     day: str | None,
     problems: Iterator[tuple[str, dict[str, Any]]],
-) -> None:
+) -> Listed | None:
     found = list(problems)
     landing = connections.landing
     if not found and not landing.path(path, day).exists():
-        return
+        return None
     documents: dict[str, dict[str, Any]] = {}
     if found:
         rows = records_of(landing.read(names.path("documents"), day), ("document_id", *_TOLD))
@@ -90,4 +81,6 @@ def _land(
         | problem
         for document_id, problem in found
     ]
-    landing.write_frame(path, day, problem_frame(told), tags={"run_id": connections.run_id})
+    frame = problem_frame(told)
+    landing.write_frame(path, day, frame, tags={"run_id": connections.run_id})
+    return Listed(frame, landing.path(path, day)) if found else None

@@ -5,7 +5,7 @@ so results are logged here as events that name their day, one way for single day
 alike.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from nsn_pipeline.amounts import amount_text
-from nsn_pipeline.frames import records_of
+from nsn_pipeline.frames import records_of, rows_with
 from nsn_pipeline.orchestration.planning import is_plan
 from nsn_pipeline.profiles.model import Target
 
@@ -56,6 +56,10 @@ class Listed:
             "documents": problem_table(self.problems, decimals),
             "all_problems_of_the_day": dg.MetadataValue.path(str(self.file)),
         }
+
+    def of(self, documents: Collection[str]) -> "Listed":
+        """Those of some documents; the file holds more."""
+        return Listed(rows_with(self.problems, "document_id", documents), self.file)
 
     @property
     def shown(self) -> str:

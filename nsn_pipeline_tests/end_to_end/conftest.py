@@ -2,14 +2,16 @@
 
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.event_api import PartitionKeyFilter
 
 from nsn_pipeline.orchestration.runs import RunOutcome
 from nsn_pipeline_tests.support.company import Company, build_once, company, copied
@@ -98,3 +100,17 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 def synced(first_sync: FirstSync, opened: Open) -> Company:
     """The company after its first sync, to do anything with."""
     return opened(first_sync.home)
+
+
+def evaluation(company: Company, asset: str, name: str, day: date | str) -> Mapping[str, Any]:
+    """What the day's last result of a check says."""
+    (record,) = company.instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey(asset.split("/")), name),
+        limit=1,
+        partition_filter=PartitionKeyFilter(key=str(day)),
+    )
+    assert record.event is not None
+    assert record.event.dagster_event is not None
+    told: Any = record.event.dagster_event.event_specific_data
+    assert not told.passed
+    return told.metadata

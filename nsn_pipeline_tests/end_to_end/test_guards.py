@@ -1,6 +1,8 @@
 """What a run refuses to do, and what its commands refuse to say."""
 
+import time
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -97,3 +99,36 @@ def test_a_half_configured_system_stops_before_anything_is_read(opened: Open) ->
     assert company.writes == []
     landed = [path for path in (company.home / "landing").rglob("*") if path.is_file()]
     assert landed == []
+
+
+def test_a_load_does_not_ask_netsuite_for_what_it_only_shows(opened: Open) -> None:
+    """A backfill of partitioned assets alone lands no currencies, and its checks show amounts.
+
+    One question that fails would end a step that has written, and the loads after it.
+    """
+    asked: list[float] = []
+
+    def netsuite(request: Any) -> None:
+        if request.path.endswith("/suiteql") and b" FROM currency c " in request.body:
+            asked.append(time.time())
+
+    fresh = opened(netsuite={"fault_hook": netsuite})
+    graph = fresh.definitions.resolve_asset_graph()
+    keys = [key for key in graph.materializable_asset_keys if graph.get(key).partitions_def]
+    result = run_only(fresh, *(key.to_user_string() for key in keys))
+    assert result.success
+    assert fresh.writes
+    assert asked  # by the gates
+    loads = _spans(fresh, result.run_id, "servicenow_")
+    assert len(loads) == 4
+    assert not [at for at in asked if any(begun <= at <= ended for begun, ended in loads)]
+
+
+def _spans(company: Company, run_id: str, prefix: str) -> list[tuple[float, float]]:
+    """When these steps of a run, which came one after the other, began and ended."""
+    times: dict[str, list[float]] = {}
+    for entry in company.instance.all_logs(run_id):
+        event = entry.dagster_event
+        if event is not None and event.event_type_value in {"STEP_START", "STEP_SUCCESS"}:
+            times.setdefault(event.step_key or "", []).append(entry.timestamp)
+    return [(min(found), max(found)) for step, found in times.items() if step.startswith(prefix)]

@@ -1,17 +1,15 @@
 """The open list across days: complete, with amounts, cured when cured, and honest without Redis."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pytest
-from dagster._core.event_api import PartitionKeyFilter
 
 from nsn_pipeline.audit.rejections import CSV_COLUMNS, Rejection, grouped
 from nsn_pipeline.frames import values_of
@@ -26,7 +24,7 @@ from nsn_pipeline.sandbox.data.gaps import MISSING_GL_ACCOUNTS
 from nsn_pipeline.sandbox.data.generator import generate
 from nsn_pipeline.sandbox.servicenow.options import AbortRule
 from nsn_pipeline.state.job_state import Status
-from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open
+from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open, evaluation
 from nsn_pipeline_tests.support.company import FIRST, LAST, WEEK, Company, servicenow_rows
 
 pytestmark = pytest.mark.slow
@@ -214,17 +212,3 @@ def test_invoices_without_their_order_are_told_with_the_money_and_where_the_rest
     assert all(row.data["netsuite"] and row.data["remedy"] for row in table)
     everything = pd.read_parquet(check["all_problems_of_the_day"].value)
     assert set(everything["document_id"]) == waiting
-
-
-def evaluation(company: Company, asset: str, name: str, day: date | str) -> Mapping[str, Any]:
-    """What the day's last result of a check says."""
-    (record,) = company.instance.event_log_storage.get_asset_check_execution_history(
-        dg.AssetCheckKey(dg.AssetKey(asset.split("/")), name),
-        limit=1,
-        partition_filter=PartitionKeyFilter(key=str(day)),
-    )
-    assert record.event is not None
-    assert record.event.dagster_event is not None
-    told: Any = record.event.dagster_event.event_specific_data
-    assert not told.passed
-    return told.metadata

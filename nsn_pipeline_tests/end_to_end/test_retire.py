@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from nsn_pipeline.orchestration.assets import conformed
@@ -21,7 +22,7 @@ from nsn_pipeline.sandbox.data.generator import generate
 from nsn_pipeline.sandbox.netsuite.edits import Edits
 from nsn_pipeline.sandbox.netsuite.store import Store
 from nsn_pipeline.state.job_state import DocumentState, Status
-from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open, check_results
+from nsn_pipeline_tests.end_to_end.conftest import FirstSync, Open, check_results, evaluation
 from nsn_pipeline_tests.end_to_end.test_sync import written
 from nsn_pipeline_tests.support.company import Company, company, copied, netsuite_rows
 
@@ -344,6 +345,8 @@ class Braked:
     outcome: RunOutcome
     writes: list[str]
     failing: dict[str, set[str]]
+    check: Mapping[str, Any]
+    everything: set[str]  # the documents in the file that it names
     states: dict[str, DocumentState | None]
     before: dict[str, dict[str, dict[str, str]]]
     after: dict[str, dict[str, dict[str, str]]]
@@ -375,12 +378,15 @@ def braked(first_sync: FirstSync, tmp_path_factory: pytest.TempPathFactory) -> B
         outcome = sync_day(synced)
         writes, after = list(synced.writes), rows_of(home)
         failing = {check: failing_on(synced, check) for check in ("retired", "all_written")}
+        check = evaluation(synced, f"servicenow/{INVOICES}", "retired", DAY)
+        everything = set(pd.read_parquet(check["all_problems_of_the_day"].value)["document_id"])
         with synced.connected() as connections:
             states = connections.job_state.get_many("vendor_bill", [a, c])
         allowed = sync_day(synced, **{ALLOW_TAG: "100"})  # a person has looked at it
         assert allowed.success, allowed.errors
         return Braked(
-            {a, b}, {c, d}, changed, outcome, writes, failing, states, before, after, rows_of(home)
+            *({a, b}, {c, d}, changed, outcome, writes, failing, check, everything),
+            *(states, before, after, rows_of(home)),
         )
 
 
@@ -397,6 +403,10 @@ def test_a_run_that_would_retire_too_much_leaves_those_documents_and_says_so(
     assert braked.untouched(braked.deleted, INVOICES, LINES, POSTINGS)
     assert braked.failing["retired"] == {f"servicenow/{INVOICES}", f"servicenow/{POSTINGS}"}
     assert braked.outcome.totals[f"servicenow/{INVOICES}"]["not_retired"] == 2
+    table = [row.data for row in braked.check["documents"].records]
+    assert {row["document"].split()[0] for row in table} == braked.deleted
+    assert {row["reason"] for row in table} == {"RETIREMENT_HELD"}
+    assert braked.everything == braked.deleted | braked.voided
 
 
 def test_a_run_that_would_void_too_much_leaves_those_documents_and_says_so(

@@ -1,5 +1,6 @@
 """A run whose event log keeps its connections tells the same as any other, to everybody."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -100,6 +101,36 @@ def test_what_was_told_before_a_crash_stays(tmp_path: Path) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance, kept_log(instance):
         run_id = run(instance)
         assert told(tmp_path, run_id)[0] == dg.DagsterRunStatus.SUCCESS
+
+
+def test_the_live_view_of_another_process_sees_events_while_the_run_goes_on(
+    tmp_path: Path,
+) -> None:
+    """It waits for the run's file to change, as Dagster's webserver does."""
+    seen = threading.Event()
+
+    @dg.asset
+    def slow(context: dg.AssetExecutionContext) -> None:
+        context.log.info("begun")
+        assert seen.wait(30)
+
+    job = dg.Definitions(assets=[slow], jobs=[dg.define_asset_job("all")]).resolve_job_def("all")
+    run_id = "6f1c2b7e-6d3e-4a57-9d0a-0c5d8a2f9b11"
+
+    def note(event: dg.EventLogEntry, _cursor: str) -> None:
+        if event.user_message == "begun":
+            seen.set()
+
+    with (
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+        dg.DagsterInstance.local_temp(str(tmp_path)) as webserver,
+        kept_log(instance),
+    ):
+        instance.event_log_storage.get_logs_for_run(run_id)  # its file is there
+        webserver.watch_event_logs(run_id, None, note)
+        result = job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False)
+        webserver.end_watch_event_logs(run_id, note)
+    assert result.success
 
 
 def test_other_storages_are_left_alone() -> None:

@@ -42,6 +42,9 @@ class Tally:
     )
     failures: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
     unlinked: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
+    # The same as they landed, for the checks' tables
+    failed: dict[str | None, Listed | None] = field(default_factory=dict[str | None, Listed | None])
+    links: dict[str | None, Listed | None] = field(default_factory=dict[str | None, Listed | None])
     calls: int = 0
     retiring: RetiringResult = field(default_factory=RetiringResult)
 
@@ -63,7 +66,7 @@ def count(tally: Tally, result: DocumentResult, group: Sequence[Day]) -> None:
     for day, headers, _ in group:
         failed = {d for d in headers["_document_id"] if rows[d].status == "failed"}
         tally.failures[day].extend(rows[document_id] for document_id in sorted(failed))
-        noted = {d for d in headers["_document_id"] if rows[d].notes}
+        noted = {d for d in headers["_document_id"] if rows[d].notes} - failed
         tally.unlinked[day].extend(rows[document_id] for document_id in sorted(noted))
 
 
@@ -103,10 +106,10 @@ def _references(row: DocumentRow) -> tuple[str, ...]:
 
 
 def written_check(
-    tally: Tally, target: Target, day: str | None, told: Listed | None, decimals: Mapping[str, int]
+    tally: Tally, target: Target, day: str | None, decimals: Mapping[str, int]
 ) -> CheckFigures:
-    """`told` is what landed of the day's failures; `decimals` are those of each currency."""
-    failed = tally.failures.get(day, [])
+    """Whether all of a day is in ServiceNow; `decimals` are those of each currency."""
+    failed, told = tally.failures.get(day, []), tally.failed.get(day)
     counts = tally.by_day[day][target.table]
     shown = told.shown if told else ""
     return CheckFigures(
@@ -123,11 +126,9 @@ def written_check(
     )
 
 
-def links_check(
-    tally: Tally, day: str | None, told: Listed | None, decimals: Mapping[str, int]
-) -> CheckFigures:
-    """`told` is what landed of the links that the day's documents lack."""
-    unlinked = tally.unlinked.get(day, [])
+def links_check(tally: Tally, day: str | None, decimals: Mapping[str, int]) -> CheckFigures:
+    """Whether a day's documents have all their links."""
+    unlinked, told = tally.unlinked.get(day, []), tally.links.get(day)
     shown = told.shown if told else ""
     return CheckFigures(
         LINKS_CHECK,

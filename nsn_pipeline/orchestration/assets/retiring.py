@@ -21,7 +21,7 @@ from nsn_pipeline.load.retire import Held, RetiredDocument, Retirer
 from nsn_pipeline.orchestration.assets import deletions
 from nsn_pipeline.orchestration.assets.conformed import Conformed
 from nsn_pipeline.orchestration.moved import Moved
-from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures
+from nsn_pipeline.orchestration.reporting import CheckFigures, Listed
 from nsn_pipeline.profiles.model import Target
 from nsn_pipeline.state.job_state import Status
 
@@ -208,8 +208,13 @@ class Retiring:
                 result.newly[gone[document]].append(document)
 
 
-def retired_check(result: RetiringResult, day: str) -> CheckFigures:
-    """One day's check: what was retired, and what was not with the reason."""
+def retired_check(
+    result: RetiringResult, day: str, told: Listed | None, decimals: Mapping[str, int]
+) -> CheckFigures:
+    """One day's check: what was retired, and what was not with the reason.
+
+    `told` are all failures of the day, those that were not retired among them.
+    """
     undone = result.undone.get(day, [])
     counts = Counter[str]()
     for table in result.by_day.get(day, {}).values():
@@ -219,8 +224,8 @@ def retired_check(result: RetiringResult, day: str) -> CheckFigures:
     description = f"{counts['retired']} records retired"
     if undone:
         refused = len([row for row in undone if row.status == "failed"])
-        told = [*whys, *([f"ServiceNow refused {refused} documents"] if refused else [])]
-        description += f", {counts['not_retired']} left as they are: {'; '.join(told)}"
+        words = [*whys, *([f"ServiceNow refused {refused} documents"] if refused else [])]
+        description += f", {counts['not_retired']} left as they are: {'; '.join(words)}"
     return CheckFigures(
         RETIRED_CHECK,
         passed=not undone,
@@ -228,7 +233,7 @@ def retired_check(result: RetiringResult, day: str) -> CheckFigures:
         metadata={
             "retired": counts["retired"],
             "not_retired": counts["not_retired"],
-            "documents": _table(undone[:TABLE_ROWS]),
+            **(told.of(documents).metadata(decimals) if told and undone else {}),
         },
     )
 
@@ -237,18 +242,3 @@ def allowed(context: dg.AssetExecutionContext) -> int:
     """How many records of a table this run may retire whatever the limits say."""
     text = context.run.tags.get(ALLOW_TAG, "0")
     return int(text) if text.isdecimal() else 0
-
-
-def _table(documents: Sequence[RetiredDocument]) -> dg.TableMetadataValue:
-    schema = dg.TableSchema([dg.TableColumn(n) for n in ("document_id", "reason", "remedy")])
-    rows = [
-        dg.TableRecord(
-            {
-                "document_id": document.document_id,
-                "reason": "; ".join(sorted({str(p.reason) for p in document.problems})),
-                "remedy": " ".join(dict.fromkeys(p.remedy for p in document.problems)),
-            }
-        )
-        for document in documents
-    ]
-    return dg.MetadataValue.table(rows, schema=schema)

@@ -4,7 +4,7 @@ Order: suppliers, purchase orders with lines, invoices with lines, GL postings; 
 their own. What is loaded together is `loading`'s to say, what is told of it `load_outcome`'s.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -32,13 +32,7 @@ from nsn_pipeline.orchestration.assets.retiring import (
     allowed,
     retired_check,
 )
-from nsn_pipeline.orchestration.load_problems import (
-    land_links,
-    land_load_problems,
-    links_path,
-    listed,
-    load_problems_path,
-)
+from nsn_pipeline.orchestration.load_problems import land_links, land_load_problems
 from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.plan_report import (
     AGREE_CHECK,
@@ -49,13 +43,14 @@ from nsn_pipeline.orchestration.plan_report import (
 from nsn_pipeline.orchestration.planning import approved_changes
 from nsn_pipeline.orchestration.rare_collections import rare_collections
 from nsn_pipeline.orchestration.reporting import (
+    CheckFigures,
     report_checks,
     report_partition,
     report_totals,
     target_columns,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
-from nsn_pipeline.orchestration.snapshots import Snapshots
+from nsn_pipeline.orchestration.snapshots import landed_decimals
 from nsn_pipeline.orchestration.trail import TRAIL_METADATA, end_note, record_load
 from nsn_pipeline.profiles.model import Profile, Target
 
@@ -176,9 +171,7 @@ def _load(
                 may_retire=allowed(context),
             )
             trail_end = end_note(connections.trail)
-            decimals = Snapshots(connections).decimals()
-            failed = {day: listed(connections, load_problems_path(names), day) for day in days}
-            unlinked = {day: listed(connections, links_path(names), day) for day in days}
+            decimals = landed_decimals(connections.landing)
         for day in days:
             for asset_key in keys:
                 told = tally.reports[day][asset_key.path[-1]].metadata()
@@ -192,10 +185,10 @@ def _load(
         yield from (dg.MaterializeResult(asset_key=asset_key) for asset_key in keys)
         checks = {
             day: [
-                written_check(tally, target, day, failed[day], decimals),
-                links_check(tally, day, unlinked[day], decimals),
+                written_check(tally, target, day, decimals),
+                links_check(tally, day, decimals),
                 *([agree_check(tally.reports[day].values())] if compares(target) else []),
-                *([] if day is None else [retired_check(tally.retiring, day)]),
+                *([] if day is None else [_retired(tally, day, decimals)]),
             ]
             for day in days
         }
@@ -222,14 +215,14 @@ def _load_days(
         waiting = retiring.waiting(result, day_of) if retiring else set[str]()
         count(tally, result, group)
         for day, _, _ in group:
-            land_load_problems(connections, names, day, tally.failures[day])
+            tally.failed[day] = land_load_problems(connections, names, day, tally.failures[day])
         ended = [row for row in result.documents if row.document_id not in waiting]
         record_load(connections, names.record_type, ended, day_of)
         record_documents(connections, names.record_type, ended, day_of, moved)
     if retiring is not None:
         _retire(connections, names, retiring, days, tally)
     for day in days:
-        land_links(connections, names, day, tally.unlinked[day])
+        tally.links[day] = land_links(connections, names, day, tally.unlinked[day])
         if day not in tally.by_day:  # nothing to load: nothing of it can fail any more
             land_load_problems(connections, names, day, tally.failures[day])
     return tally
@@ -259,7 +252,11 @@ def _retire(
             others = [one for one in tally.failures[day] if one.document_id != row.document_id]
             tally.failures[day] = [*others, row]
     for day in {day for row, day in result.documents if row.status == "failed"}:
-        land_load_problems(connections, names, day, tally.failures[day])
+        tally.failed[day] = land_load_problems(connections, names, day, tally.failures[day])
+
+
+def _retired(tally: Tally, day: str, decimals: Mapping[str, int]) -> CheckFigures:
+    return retired_check(tally.retiring, day, tally.failed.get(day), decimals)
 
 
 def _deletions(names: Conformed) -> list[dg.AssetKey]:

@@ -94,19 +94,22 @@ def test_a_private_flag_is_read_from_the_profile(tmp_path) -> None:
      IBAN.replace(" ", "\u202f"), IBAN.replace(" ", " - "), IBAN.replace(" ", "."),
      IBAN.replace(" ", "\r\n"), IBAN.replace(" ", "\u2011").lower(), "IBANDE89370400440532013000",
      "ibande89370400440532013000", "memoDE89370400440532013000", "4711DE89370400440532013000",
-     "IBAN:DE89370400440532013000EUR", "kontoGB82WEST12345698765432.ref"],
+     "IBAN:DE89370400440532013000EUR", "kontoGB82WEST12345698765432.ref",
+     "FR 76 3000 6000 0112 3456 7890 189", "IBAN: GB 82 WEST 1234 5698 7654 32",
+     "iban de 89 3704 0044 0532 0130 00", "DE-89-3704-0044-0532-0130-00",
+     "DE8\u20609370400440532013000",
+     "DE\n89 3704 0044 0532 0130 00", "DE \r\n89370400440532013000"],
 )  # fmt: skip
 def test_ibans_are_found_in_free_text(text: str) -> None:
     assert WITHHELD in scrubbed(text)
-    assert "3704" not in scrubbed(text)
-    assert "98765432" not in scrubbed(text)
+    assert not any(part in scrubbed(text) for part in ("3704", "6000", "98765432", "7654"))
 
 
 @pytest.mark.parametrize(
     "text",
     ["DE89 3704 0044 0532 0130 01", "DE893704004405320130001", "de89370400440532013000ab12cd34ef",
      "PO12345678901234567", "", "INV-2026-0000000000001", "4de89370400440532013000ab12cd34ef",
-     "DE89 ---- 3704 0044 0532 0130 00",
+     "DE89 ---- 3704 0044 0532 0130 00", "de 89 3704 0044 0532 0130 00",
      "Add account 7160 'Agency staff' (office Leeds) to itfm_gl_accounts in ServiceNow."],
 )  # fmt: skip
 def test_other_text_is_left_alone(text: str) -> None:
@@ -116,6 +119,7 @@ def test_other_text_is_left_alone(text: str) -> None:
 IBANS = (
     *(IBAN, IBAN.replace(" ", ""), IBAN.lower(), IBAN.replace(" ", "\u00a0"), "NO9386011117947"),
     *(IBAN.replace(" ", gap) for gap in ("-", "  ", "\u2009", "\t", "\r\n\x1f", "\u200b\ufeff.")),
+    *(f"DE{gap}89 37040044\n0532013000" for gap in (" ", "-", "\n", " \x1f ", "\u2060\t\u3000")),
 )
 NEIGHBOURS = (
     "",

@@ -144,6 +144,18 @@ def test_of_two_runs_at_once_the_one_that_speaks_last_is_believed(
     assert bool(found.sys_ids) is proven
 
 
+def test_what_a_killed_run_sent_is_not_proven_by_one_that_ran_beside_it() -> None:
+    beside = [
+        *(entry(1, Event.ACCEPTED, "r1"), entry(2, Event.ACCEPTED, "r2")),
+        entry(3, Event.SENDING, "r2", data=SENT),
+        entry(4, Event.UNCHANGED, "r1"),
+    ]
+    places = {"sn_apo_invoice": {"1": "a" * 32}}
+    assert (told(beside).sys_ids, told(beside).unproven_sys_ids) == ({}, places)
+    after = [*beside, entry(5, Event.ACCEPTED, "r3"), entry(6, Event.UNCHANGED, "r3")]
+    assert (told(after).sys_ids, told(after).unproven_sys_ids) == (places, {})
+
+
 def test_a_failure_keeps_its_age_over_replays_and_ends_when_written() -> None:
     assert told(LIFE[:3]).failing_since == LIFE[0].at
     replayed = [*LIFE[:3], entry(4, Event.CURED, "r4", data={"cured": [CURE]}),
