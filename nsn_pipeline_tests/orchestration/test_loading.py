@@ -9,6 +9,7 @@ import pytest
 from nsn_pipeline.load.documents import DocumentResult, DocumentRow
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
 from nsn_pipeline.orchestration.assets import loading
+from nsn_pipeline.orchestration.assets.load_outcome import Tally, count
 from nsn_pipeline.orchestration.assets.loading import Loading, parts_of
 from nsn_pipeline_tests.unit.load.make import ORDER, FreshDay
 
@@ -78,3 +79,15 @@ def test_what_was_to_end_and_did_not_is_not_held_against_the_day(
     load._end(ending)
     assert counted == [4]  # before the deed
     assert today.count("end", ORDER.table) == 2  # one failed, and one changed in NetSuite since
+
+
+def test_a_document_that_failed_is_told_once_although_it_also_lacks_a_link() -> None:
+    tally, day = Tally(), ("2026-03-04", rows(("1", 1), ("2", 1)), None)
+    told = [
+        DocumentRow("1", "failed", "", "", notes=("order left empty",)),
+        DocumentRow("2", "loaded", "s2", "", notes=("order left empty",)),
+    ]
+    count(tally, DocumentResult(told, [LoadResult(ORDER.table)]), [day])
+    failed, unlinked = tally.failures["2026-03-04"], tally.unlinked["2026-03-04"]
+    assert [row.document_id for row in failed] == ["1"]
+    assert [row.document_id for row in unlinked] == ["2"]
