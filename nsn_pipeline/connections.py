@@ -23,6 +23,7 @@ from nsn_pipeline.clients.accounts import (
     ServiceNowInstance,
     netsuite_account,
     netsuite_base_url,
+    servicenow_base_url,
     servicenow_instance,
 )
 from nsn_pipeline.clients.grants import netsuite_token_source, servicenow_token_source
@@ -49,7 +50,7 @@ from nsn_pipeline.state.leases import WAIT_S, RedisLimiter
 from nsn_pipeline.state.limits import FallbackLimiter
 from nsn_pipeline.state.refused_logins import login_guard
 from nsn_pipeline.state.retired_today import RetiredToday
-from nsn_pipeline.state.tokens import RedisTokenCache
+from nsn_pipeline.state.tokens import LOCK_WAIT_S, RedisTokenCache
 from nsn_pipeline.state.trail import Trail
 from nsn_pipeline.state.trail_anchor import RedisAnchors
 from nsn_pipeline.state.trail_recorder import TrailRecorder
@@ -196,7 +197,7 @@ class Connections:
     def servicenow(self) -> ServiceNowClient:
         """ServiceNow's REST interface."""
         settings = self.settings.servicenow
-        base_url = settings.base_url or self.instance.base_url
+        base_url = servicenow_base_url(self.instance, settings.base_url)
         if settings.auth == "basic":
             auth = basic_auth(_required(settings.username), _required(settings.password))
         else:
@@ -301,6 +302,7 @@ class Connections:
             master_key=_plain(project.master_key),
             master_key_file=project.master_key_file,
             now=self._now,
+            lock_wait_s=BRIEF_WAIT_S if self._brief else LOCK_WAIT_S,
             presence=self.redis.presence,
         )
 

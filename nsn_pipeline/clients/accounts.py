@@ -27,6 +27,10 @@ _NO_ACCOUNTS = frozenset(
      "secure", "shopping", "status", "suitetalk", "system", "webservices", "www"}
 )  # fmt: skip
 _SERVICENOW_DOMAIN = ".service-now.com"
+SAME_INSTANCE = (
+    "Make SERVICENOW_INSTANCE and SERVICENOW_BASE_URL name the same instance, or unset "
+    "SERVICENOW_BASE_URL: only an instance under another domain needs it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,12 @@ def netsuite_account(text: str) -> NetSuiteAccount:
     match = _ACCOUNT.fullmatch(value)
     if match is None or len(value) > _MAX_LABEL or value.lower() in _NO_ACCOUNTS:
         raise ConfigurationError(
-            f"{_shown(text)} is not a NetSuite account id. {_COPY_IT}, for example 1234567, or "
+            f"{shown(text)} is not a NetSuite account id. {_COPY_IT}, for example 1234567, or "
             "1234567_SB1 for a sandbox."
         )
     if (match[2] or "").upper() == "SB":
         raise ConfigurationError(
-            f"{_shown(text)} lacks the sandbox number: sandboxes are numbered, "
+            f"{shown(text)} lacks the sandbox number: sandboxes are numbered, "
             f"for example {match[1].upper()}_SB1. {_COPY_IT}."
         )
     return NetSuiteAccount("_".join(part.upper() for part in match.groups() if part))
@@ -96,10 +100,7 @@ def netsuite_base_url(account: NetSuiteAccount, given: str | None) -> str:
     """
     if not given:
         return account.base_url
-    try:
-        host = (urlsplit(given.strip()).hostname or "").rstrip(".")
-    except ValueError as error:
-        raise ConfigurationError(f"{given!r} is no address: {error}") from error
+    host = _host_in(given, "NETSUITE_BASE_URL")
     if not host.endswith(_NETSUITE_DOMAIN):
         return given
     try:
@@ -120,11 +121,35 @@ def servicenow_instance(text: str) -> ServiceNowInstance:
     value = _host_of(text).lower().removesuffix(_SERVICENOW_DOMAIN)
     if _INSTANCE.fullmatch(value) is None:
         raise ConfigurationError(
-            f"{_shown(text)} is not a ServiceNow instance name. Set SERVICENOW_INSTANCE to the "
+            f"{shown(text)} is not a ServiceNow instance name. Set SERVICENOW_INSTANCE to the "
             "first part of the address, for example acme for https://acme.service-now.com; set "
             "SERVICENOW_BASE_URL for an instance under another domain."
         )
     return ServiceNowInstance(value)
+
+
+def servicenow_base_url(instance: ServiceNowInstance, given: str | None) -> str:
+    """Where the instance is called: its own host, or `given` unless that is another instance's.
+
+    Records are filed under the name, so a host of another instance would be written to in its name.
+    """
+    if not given:
+        return instance.base_url
+    host = _host_in(given, "SERVICENOW_BASE_URL")
+    if not f".{host}".endswith(_SERVICENOW_DOMAIN) or host.partition(".")[0] == instance.name:
+        return given
+    raise ConfigurationError(
+        f"the host {host} is not that of instance {instance.name}. {SAME_INSTANCE}"
+    )
+
+
+def _host_in(address: str, variable: str) -> str:
+    try:
+        return (urlsplit(address.strip()).hostname or "").rstrip(".")
+    except ValueError:  # its text may quote what stands before the @
+        raise ConfigurationError(
+            f"{shown(address)} is no address: write {variable} as https://<host>, or unset it"
+        ) from None
 
 
 def _host_of(text: str) -> str:
@@ -135,7 +160,8 @@ def _host_of(text: str) -> str:
     return value
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A faulty value, as far as it may be repeated."""
     if "@" in text:  # a pasted address may carry a login
         return "what is given (not shown: it holds an @)"
     return repr(text if len(text) <= _MAX_LABEL else f"{text[:_MAX_LABEL]}...")

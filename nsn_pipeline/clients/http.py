@@ -346,11 +346,17 @@ def json_object(response: requests.Response, where: Where) -> dict[str, Any]:
 
 
 def _checked_base_url(system: str, base_url: str) -> str:
-    parts = urlsplit(base_url.strip())
+    told = f"{system}: the base URL must be https://<host>, without a login"
+    try:
+        parts = urlsplit(base_url.strip())
+        _ = parts.port  # read here, as `https://host:abc` is refused only then
+    except ValueError:  # its text may quote what stands before the @
+        raise ConfigurationError(told) from None
     plain_allowed = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    has_login = "@" in parts.netloc  # also `https://:secret@host`, which names no user
+    # Also `https://:secret@host`, which names no user, and a password whose / ends the host.
+    has_login = "@" in base_url
     if not parts.hostname or has_login or not (parts.scheme == "https" or plain_allowed):
-        raise ConfigurationError(f"{system}: the base URL must be https://<host>, without a login")
+        raise ConfigurationError(told)
     return base_url.strip().rstrip("/")
 
 

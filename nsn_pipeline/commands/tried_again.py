@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.errors import ConfigurationError, NsnError
+from nsn_pipeline.errors import ConfigurationError, NsnError, TransientError
 from nsn_pipeline.settings import ProjectSettings, load_settings
 
+SILENT = "the state server does not answer"
 NOT_TOLD = (
-    "the state server does not answer: if this login was refused before, it is tried again within "
-    "half an hour, or after `nsn doctor`"
+    "If this login was refused before, it is tried again within half an hour, or after `nsn doctor`"
 )
 
 
@@ -31,8 +31,10 @@ def have_tried(environment: Mapping[str, str], system: str) -> str:
         with Connections(settings, run_id="credentials") as held:
             held.redis.client  # noqa: B018  the guards do without it when it does not answer
             held.guards[system].try_again()
-    except NsnError:
-        return NOT_TOLD
+    except TransientError:
+        return f"{SILENT}. {NOT_TOLD}"
+    except NsnError as error:  # it answers, and refuses
+        return f"{error}. {NOT_TOLD}"
     return ""
 
 

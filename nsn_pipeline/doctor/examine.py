@@ -30,6 +30,7 @@ from nsn_pipeline.doctor.finding import Checklist, Finding, Status
 from nsn_pipeline.doctor.needs import source_needs, target_needs
 from nsn_pipeline.doctor.netsuite_login import Clocks, plain
 from nsn_pipeline.doctor.settings_checks import (
+    check_key,
     check_profile,
     check_redis,
     check_settings,
@@ -57,11 +58,12 @@ def examine(
     project = project_settings(environment)
     if project is not None:
         check_redis(checklist, project)
-    profile = check_profile(checklist, settings) if settings else None
     if settings is None:
         checklist.skip("netsuite", "NetSuite", "valid settings")
         checklist.skip("servicenow", "ServiceNow", "valid settings")
         return checklist.findings
+    check_key(checklist, settings)
+    profile = check_profile(checklist, settings)
     clocks = Clocks(now, sleep)
     try:
         if not _examine_netsuite(checklist, settings, profile, environment, clocks):
@@ -173,7 +175,7 @@ def _examine_servicenow(
     instance = servicenow_login.check_instance(checklist, section)
     if instance is None:
         return False
-    base_url = section.base_url or instance.base_url
+    base_url = servicenow_login.check_base_url(checklist, instance, section.base_url)
     with _http(checklist, settings, "servicenow", base_url, clocks) as http:
         if http is None or not servicenow_login.check_host(checklist, http):
             checklist.skip("servicenow.token", "ServiceNow token", "an instance that answers")

@@ -9,7 +9,12 @@ from http import HTTPStatus
 
 import requests
 
-from nsn_pipeline.clients.accounts import ServiceNowInstance, servicenow_instance
+from nsn_pipeline.clients.accounts import (
+    SAME_INSTANCE,
+    ServiceNowInstance,
+    servicenow_base_url,
+    servicenow_instance,
+)
 from nsn_pipeline.clients.encoded_query import Query
 from nsn_pipeline.clients.grants import SERVICENOW_TOKEN_PATH
 from nsn_pipeline.clients.http import Http
@@ -65,6 +70,18 @@ def check_instance(checklist: Checklist, settings: ServiceNowSettings) -> Servic
         return None
     checklist.ok("servicenow.instance", "ServiceNow instance", instance.name)
     return instance
+
+
+def check_base_url(
+    checklist: Checklist, instance: ServiceNowInstance, given: str | None
+) -> str | None:
+    """Where to call the instance; None when the address given is another instance's, or none's."""
+    try:
+        return servicenow_base_url(instance, given)
+    except ConfigurationError as error:
+        detail = str(error).removesuffix(SAME_INSTANCE).rstrip()
+        checklist.fail("servicenow.host", "ServiceNow address", detail, SAME_INSTANCE)
+        return None
 
 
 def check_host(checklist: Checklist, http: Http) -> bool:

@@ -3,11 +3,12 @@
 Nothing here talks to a vendor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 import redis
 
+from nsn_pipeline.clients.accounts import netsuite_account, servicenow_instance, shown
 from nsn_pipeline.doctor.finding import Checklist
 from nsn_pipeline.errors import ConfigurationError, NsnError
 from nsn_pipeline.profiles.loader import load_profile
@@ -21,6 +22,7 @@ from nsn_pipeline.settings import (
     load_settings,
 )
 from nsn_pipeline.state.connection import connect, translated
+from nsn_pipeline.state.tokens import UnusableKeyError, load_keys
 
 CERTIFICATE_VARIABLE = "NETSUITE_CERTIFICATE_PATH"  # only read here, to tell the days left
 KNOWN = frozenset({*VARIABLES, CERTIFICATE_VARIABLE})
@@ -71,7 +73,9 @@ def check_settings(checklist: Checklist, environment: Mapping[str, str]) -> Sett
             "Set NSN_CA_BUNDLE to the PEM file of your certificate authority, or unset it.",
         )
         return None
-    pair = f"NetSuite {settings.netsuite.account_id}, ServiceNow {settings.servicenow.instance}"
+    account = _named(settings.netsuite.account_id, lambda text: netsuite_account(text).account_id)
+    instance = _named(settings.servicenow.instance, lambda text: servicenow_instance(text).name)
+    pair = f"NetSuite {account}, ServiceNow {instance}"
     checklist.ok(
         "settings.values",
         "Settings",
@@ -80,6 +84,14 @@ def check_settings(checklist: Checklist, environment: Mapping[str, str]) -> Sett
         profile=settings.project.profile,
     )
     return settings
+
+
+def _named(text: str, read: Callable[[str], str]) -> str:
+    """The name in `text`; what holds none is judged later, and may carry a login."""
+    try:
+        return read(text)
+    except ConfigurationError:
+        return shown(text)
 
 
 def check_profile(checklist: Checklist, settings: Settings) -> Profile | None:
@@ -126,6 +138,20 @@ def check_redis(checklist: Checklist, project: ProjectSettings) -> None:
     kind = "embedded" if embedded else "external"
     checklist.ok("redis.reachable", title, f"{place} answers", kind=kind)
     check_server(checklist, info)
+
+
+def check_key(checklist: Checklist, settings: Settings) -> None:
+    """Whether the key that seals cached tokens can be used: jobs that need tokens stop without."""
+    project, title = settings.project, "Key of the token cache"
+    master_key = project.master_key.get_secret_value() if project.master_key else None
+    try:
+        load_keys(master_key, project.home, project.master_key_file)
+    except UnusableKeyError as error:
+        wants_tokens = settings.netsuite.auth != "tba" or settings.servicenow.auth != "basic"
+        tell = checklist.fail if wants_tokens else checklist.warn  # then only refusals are sealed
+        tell("settings.master_key", title, error.what, error.cure)
+        return
+    checklist.ok("settings.master_key", title, "can be used")
 
 
 def check_server(checklist: Checklist, info: Mapping[str, str]) -> None:

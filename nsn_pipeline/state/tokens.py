@@ -35,6 +35,15 @@ LOCK_TTL_S = 300.0
 LOCK_WAIT_S = 90.0
 
 
+class UnusableKeyError(ConfigurationError):
+    """The key that seals the cache is none, or must not be used: what is wrong, and its cure."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"{what}: {cure}")
+        self.what = what
+        self.cure = cure
+
+
 class RedisTokenCache:
     """Tokens under `nsn:token:<key>`, encrypted, gone from Redis when they expire."""
 
@@ -161,9 +170,10 @@ def load_keys(master_key: str | None, home: Path, master_key_file: Path | None =
     try:
         MultiFernet([Fernet(key) for key in keys])
     except ValueError:  # its cause may quote the key
-        raise ConfigurationError(
-            f"{name} is not a key: it must be 32 bytes in URL-safe base64, as printed by"
-            ' python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key())"'
+        raise UnusableKeyError(
+            f"{name} is not a key",
+            "it must be 32 bytes in URL-safe base64, as printed by"
+            ' python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key())"',
         ) from None
     return keys
 
@@ -175,7 +185,12 @@ def _key_text(path: Path, *, create: bool = False) -> str:
         _refuse_if_readable_by_others(path)
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot use the key file {path}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UnusableKeyError(
+            f"cannot use the key file {path} ({reason})",
+            "see that it holds the key and that this user can read it"
+            + ("" if create else ", or correct NSN_MASTER_KEY_FILE"),
+        ) from error
 
 
 def _create_key(path: Path) -> None:
@@ -195,4 +210,4 @@ def _create_key(path: Path) -> None:
 
 def _refuse_if_readable_by_others(path: Path) -> None:
     if sys.platform != "win32" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise ConfigurationError(f"{path} can be read by others: chmod 600 it, or delete it")
+        raise UnusableKeyError(f"{path} can be read by others", "chmod 600 it, or delete it")

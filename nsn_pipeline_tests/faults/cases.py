@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from nsn_pipeline.sandbox.netsuite.app import QUERY_PATH
@@ -251,6 +252,22 @@ def evicting_server(world: World) -> None:
     world.environment["NSN_HOME"] = str(home)
 
 
+def unfit_key_file(world: World) -> None:
+    path = world.directory / "home" / "keys" / "cache.key"
+    world.environment["NSN_HOME"] = str(world.directory / "home")
+    world.closing.enter_context(connect(None, world.directory / "home"))
+    path.parent.mkdir(mode=0o700)
+    path.write_bytes(Fernet.generate_key())
+    path.chmod(0o640)
+
+
+def open_master_key_file(world: World) -> None:
+    path = world.directory / "master.key"
+    path.write_bytes(Fernet.generate_key())
+    path.chmod(0o644)
+    world.environment["NSN_MASTER_KEY_FILE"] = str(path)
+
+
 def user(**changes: Any) -> tuple[User, ...]:
     return (User("nsn.integration", "nsn-password", **{"roles": ("admin",), **changes}),)
 
@@ -272,6 +289,14 @@ SETTINGS = (
            "the state server runs and can be reached"),
     Seeded("Redis may evict what it is given", prepared(evicting_server), "redis.eviction",
            "Set maxmemory-policy to noeviction", WARN),
+    Seeded("The master key is no key", env(NSN_MASTER_KEY="oops"), "settings.master_key",
+           "32 bytes in URL-safe base64"),
+    Seeded("The master key's file is not there", env(NSN_MASTER_KEY_FILE="/nowhere/master.key"),
+           "settings.master_key", "NSN_MASTER_KEY_FILE"),
+    Seeded("Others can read the master key's file", prepared(open_master_key_file),
+           "settings.master_key", "chmod 600"),
+    Seeded("Others can read the key of the token cache", prepared(unfit_key_file),
+           "settings.master_key", "chmod 600"),
 )  # fmt: skip
 
 NETSUITE_LOGIN = (
@@ -398,6 +423,11 @@ SERVICENOW_LOGIN = (
     Seeded("The instance name is garbage", env(SERVICENOW_INSTANCE="acme corp!"),
            "servicenow.instance", "SERVICENOW_INSTANCE"),
     Seeded("The instance does not answer", env(SERVICENOW_BASE_URL="http://127.0.0.1:1"),
+           "servicenow.host", "SERVICENOW_BASE_URL"),
+    Seeded("The base URL is that of another instance",
+           env(SERVICENOW_BASE_URL="https://acmedev.service-now.com"), "servicenow.host",
+           "name the same instance"),
+    Seeded("The instance's address cannot be read", env(SERVICENOW_BASE_URL="https://[acme"),
            "servicenow.host", "SERVICENOW_BASE_URL"),
     Seeded("The instance is hibernating", servicenow(hibernating=True), "servicenow.host",
            "developer.servicenow.com"),

@@ -1,6 +1,11 @@
 import pytest
 
-from nsn_pipeline.clients.accounts import netsuite_account, netsuite_base_url, servicenow_instance
+from nsn_pipeline.clients.accounts import (
+    netsuite_account,
+    netsuite_base_url,
+    servicenow_base_url,
+    servicenow_instance,
+)
 from nsn_pipeline.errors import ConfigurationError
 
 
@@ -128,3 +133,49 @@ def test_a_strange_instance_is_refused(text) -> None:
 def test_an_address_that_cannot_be_read_is_a_fault_of_the_settings() -> None:
     with pytest.raises(ConfigurationError, match="is no address"):
         netsuite_base_url(SANDBOX, "https://[1")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["https://admin:canary@[1234567", "https://canary@[::g]/", "https://canary:x@acme\u2100.test"],
+)
+def test_an_address_that_cannot_be_read_and_may_carry_a_login_is_not_quoted(given) -> None:
+    for read, whose in (
+        (netsuite_base_url, SANDBOX),
+        (servicenow_base_url, servicenow_instance("acme")),
+    ):
+        with pytest.raises(ConfigurationError, match="is no address") as raised:
+            read(whose, given)
+        assert "canary" not in str(raised.value)
+        assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://acme.service-now.com",
+        "https://ACME.service-now.com./",
+        "https://service.acme.example",
+        "https://acmedev.service-now.com.example",
+        "http://127.0.0.1:8080",
+    ],
+)
+def test_an_address_of_the_instance_or_of_another_domain_is_taken(given) -> None:
+    instance = servicenow_instance("acme")
+    assert servicenow_base_url(instance, given) == given
+    assert servicenow_base_url(instance, None) == instance.base_url
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://acmedev.service-now.com",
+        "https://ACMEDEV.Service-Now.com:443/nav",
+        "https://service-now.com",
+        "https://www.acme.service-now.com",
+    ],
+)
+def test_another_instance_is_refused_before_anything_is_sent(given) -> None:
+    with pytest.raises(ConfigurationError, match="not that of instance acme") as raised:
+        servicenow_base_url(servicenow_instance("acme"), given)
+    assert "SERVICENOW_BASE_URL" in str(raised.value)

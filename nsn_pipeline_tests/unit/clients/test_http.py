@@ -403,6 +403,9 @@ def test_a_header_that_cannot_be_sent_is_not_quoted() -> None:
         "https://u:p@acme.test",
         "https://:p@acme.test",
         "ftp://a",
+        "https://[acme",
+        "https://acme.test:abc",
+        "https://admin:1/p@acme.test",
     ],
 )
 def test_credentials_only_travel_over_tls(url) -> None:

@@ -23,6 +23,7 @@ from nsn_pipeline.credentials.checks import key_facts
 from nsn_pipeline.credentials.store import load
 from nsn_pipeline.errors import AuthenticationError, ConfigurationError
 from nsn_pipeline.settings import load_settings
+from nsn_pipeline.state.connection import connect
 from nsn_pipeline_tests.unit.credentials.samples import (
     NEW_KEY,
     OLD_KEY,
@@ -173,7 +174,25 @@ def test_credentials_are_stored_also_where_no_state_server_answers(
         printed.console, home, environment, "servicenow", source="-", stdin=io.StringIO(content)
     )
     assert load(home, ENVIRONMENT)["SERVICENOW_PASSWORD"] == full("servicenow")["password"]
+    assert "the state server does not answer" in printed.text
     assert "tried again within half an hour" in printed.text
+
+
+def test_a_state_server_that_refuses_is_told_in_its_own_words(
+    home: Path, printed: Printed, tmp_path: Path
+) -> None:
+    give(printed, home, "netsuite", full("netsuite"))
+    with connect(None, tmp_path / "state") as connection:
+        assert connection.embedded is not None
+        url = f"unix://nobody:canary@{connection.embedded.socket_path}"
+        set_credentials(
+            printed.console, home, ENVIRONMENT | {"REDIS_URL": url}, "servicenow",
+            source="-", stdin=io.StringIO(json.dumps(full("servicenow"))),
+        )  # fmt: skip
+    assert "user or password of REDIS_URL is refused" in printed.text
+    assert "tried again within half an hour" in printed.text
+    assert "does not answer" not in printed.text
+    assert "canary@" not in printed.text
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["absent", "binary"])

@@ -1,10 +1,31 @@
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nsn_pipeline.doctor import settings_checks
-from nsn_pipeline.doctor.finding import Checklist, Status
-from nsn_pipeline.settings import VARIABLES
+from nsn_pipeline.doctor.examine import examine
+from nsn_pipeline.doctor.finding import Checklist, Status, to_json
+from nsn_pipeline.settings import VARIABLES, load_settings
+
+LIVE = {
+    "NETSUITE_ACCOUNT_ID": "1234567-sb1",
+    "NETSUITE_CLIENT_ID": "a",
+    "NETSUITE_CERTIFICATE_ID": "b",
+    "NETSUITE_PRIVATE_KEY": "c",
+    "SERVICENOW_INSTANCE": "https://acme.service-now.com/nav?token=canary",
+    "SERVICENOW_CLIENT_ID": "d",
+    "SERVICENOW_CLIENT_SECRET": "e",
+}
+TBA = {
+    "NETSUITE_AUTH": "tba",
+    "NETSUITE_CONSUMER_KEY": "a",
+    "NETSUITE_CONSUMER_SECRET": "b",
+    "NETSUITE_TOKEN_ID": "c",
+    "NETSUITE_TOKEN_SECRET": "d",
+}
+BASIC = {"SERVICENOW_AUTH": "basic", "SERVICENOW_USERNAME": "u", "SERVICENOW_PASSWORD": "p"}
 
 
 @pytest.mark.parametrize(
@@ -51,3 +72,43 @@ def test_a_state_server_is_judged_by_what_it_tells(
     assert checklist.status("redis.version") is version
     assert checklist.status("redis.eviction") is eviction
     assert checklist.status("redis.persistence") is persistence
+
+
+def test_the_pair_is_named_in_its_canonical_spelling(tmp_path: Path) -> None:
+    checklist = Checklist()
+    settings_checks.check_settings(checklist, LIVE | {"NSN_HOME": str(tmp_path)})
+    assert [f.detail for f in checklist.findings] == ["NetSuite 1234567_SB1, ServiceNow acme"]
+
+
+def test_a_login_in_an_address_is_shown_by_no_finding(tmp_path: Path) -> None:
+    pasted = "https://admin:canary@acme.service-now.com"
+    names = ("NETSUITE_ACCOUNT_ID", "SERVICENOW_INSTANCE")
+    environment = LIVE | {"NSN_HOME": str(tmp_path), **dict.fromkeys(names, pasted)}
+    findings = examine({**environment, "REDIS_URL": f"unix://{tmp_path}/none.sock"})
+    text = json.dumps(to_json(findings))
+    assert "canary" not in text
+    assert text.count("not shown: it holds an @") == 4, "both in the pair, and where each is judged"
+    failed = {f.id for f in findings if f.status is Status.FAIL}
+    assert {"netsuite.account", "servicenow.instance"} <= failed
+
+
+@pytest.mark.parametrize(
+    ("logins", "status"),
+    [
+        ({}, Status.FAIL),
+        (TBA, Status.FAIL),
+        (BASIC, Status.FAIL),
+        (TBA | BASIC, Status.WARN),
+    ],
+    ids=["both ask for tokens", "ServiceNow does", "NetSuite does", "neither does"],
+)
+def test_a_key_no_token_can_be_sealed_with_stops_who_asks_for_tokens(
+    tmp_path: Path, logins: dict[str, str], status: Status
+) -> None:
+    checklist = Checklist()
+    environment = LIVE | logins | {"NSN_HOME": str(tmp_path), "NSN_MASTER_KEY": "canary"}
+    settings_checks.check_key(checklist, load_settings(environment))
+    (found,) = checklist.findings
+    assert (found.id, found.status) == ("settings.master_key", status)
+    assert found.detail == "NSN_MASTER_KEY is not a key"
+    assert "32 bytes" in found.remedy

@@ -247,6 +247,11 @@ def test_a_key_file_others_can_read_is_refused(tmp_path: Path) -> None:
         load_cipher(None, tmp_path)
 
 
+def test_a_key_file_that_cannot_be_read_is_told_with_its_variable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"No such file.*NSN_MASTER_KEY_FILE"):
+        load_cipher(None, tmp_path, tmp_path / "none.key")
+
+
 @pytest.mark.parametrize(
     "key",
     ["secret-text", f"{NEW},secret-text", ",", "é"],
