@@ -1,17 +1,23 @@
-"""What ServiceNow would not have, kept per day beside what the gate refused; and the links that a
-day's documents still lack.
+"""What ServiceNow would not have, kept per day beside what the gate refused; the links that a day's
+documents still lack; and where columns that are only compared differ.
 
 Job state knows that a document failed and for which reasons; ServiceNow's own words and the remedy
 are here, in the columns of the gate's `problems`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
+import pyarrow as pa
 
 from nsn_pipeline.conform.outcome import problem_frame
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.documents import DocumentRow
+from nsn_pipeline.load.drift import Difference
 from nsn_pipeline.orchestration.assets.conformed import Conformed
 from nsn_pipeline.orchestration.reporting import Listed
 
@@ -58,6 +64,21 @@ def land_links(
         for row in unlinked
     )
     return _land(connections, names, ("loaded", names.asset, "links"), day, rows)
+
+
+def land_differences(
+    connections: Connections, names: Conformed, day: str | None, found: Sequence[Difference]
+) -> Path | None:
+    """Keep where a day's compared columns differ; the file, or None when they do not."""
+    landing, path = connections.landing, ("loaded", names.asset, "differences")
+    if not found and not landing.path(path, day).exists():
+        return None
+    told = [asdict(one) for one in found]
+    columns = [one.name for one in fields(Difference)]
+    table = pa.table({name: pa.array([row[name] for row in told], pa.string()) for name in columns})
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    landing.write_frame(path, day, frame, tags={"run_id": connections.run_id})
+    return landing.path(path, day) if found else None
 
 
 def _land(

@@ -5,6 +5,7 @@ sample of old and new values, and where columns that are only compared differ.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -83,11 +84,19 @@ def compares(target: Target) -> bool:
     return any(not column.is_written for part in parts for column in part.columns)
 
 
-def agree_check(reports: Iterable[ChangeReport]) -> CheckFigures:
-    """The check of one day over the tables of one record type. It warns and fails no document."""
+def drift_of(reports: Iterable[ChangeReport]) -> Drift:
+    """What several tables of one record type drifted."""
     drift = Drift()
     for report in reports:
         drift.add(report.drift)
+    return drift
+
+
+def agree_check(drift: Drift, file: Path | None) -> CheckFigures:
+    """The check of one day over the tables of one record type. It warns and fails no document.
+
+    `file` holds all differences; None when there are none.
+    """
     differing = len({one.key for one in drift.differences})
     unjudged = drift.not_judged.total()
     described = f"{differing} records differ in {drift.judged.total()} compared values"
@@ -98,6 +107,7 @@ def agree_check(reports: Iterable[ChangeReport]) -> CheckFigures:
         passed=not differing,
         description=described,
         metadata={
+            **({} if file is None else {"all_differences": dg.MetadataValue.path(str(file))}),
             "differing": differing,
             "columns": dg.MetadataValue.json(drift.by_column()),
             "not_judged": dg.MetadataValue.json(dict(drift.not_judged)),

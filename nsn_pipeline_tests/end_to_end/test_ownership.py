@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from nsn_pipeline.state.job_state import Status
@@ -105,6 +106,8 @@ def test_computed_total_that_differs_is_reported_and_neither_corrected_nor_faile
     assert result.metadata["columns"].value == {"total_cost": 1}
     (row,) = result.metadata["differences"].value.records
     assert (row.data["key"], row.data["column"]) == (order.document_id, "total_cost")
+    kept = pd.read_parquet(result.metadata["all_differences"].value)
+    assert list(kept["key"]) == [order.document_id]
     wanted, stored = row.data["netsuite"], row.data["servicenow"]
     assert float(stored) - float(wanted.removeprefix("USD;")) == pytest.approx(12.5)
     with synced.connected() as connections:

@@ -5,12 +5,14 @@ their own. What is loaded together is `loading`'s to say, what is told of it `lo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.load.drift import Drift
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.assets.load_outcome import (
@@ -32,13 +34,18 @@ from nsn_pipeline.orchestration.assets.retiring import (
     allowed,
     retired_check,
 )
-from nsn_pipeline.orchestration.load_problems import land_links, land_load_problems
+from nsn_pipeline.orchestration.load_problems import (
+    land_differences,
+    land_links,
+    land_load_problems,
+)
 from nsn_pipeline.orchestration.moved import Moved
 from nsn_pipeline.orchestration.plan_report import (
     AGREE_CHECK,
     AGREE_DESCRIPTION,
     agree_check,
     compares,
+    drift_of,
 )
 from nsn_pipeline.orchestration.planning import approved_changes
 from nsn_pipeline.orchestration.rare_collections import rare_collections
@@ -172,6 +179,7 @@ def _load(
             )
             trail_end = end_note(connections.trail)
             decimals = landed_decimals(connections.landing)
+            drifted = {day: _drifted(connections, names, tally, day) for day in days}
         for day in days:
             for asset_key in keys:
                 told = tally.reports[day][asset_key.path[-1]].metadata()
@@ -187,7 +195,7 @@ def _load(
             day: [
                 written_check(tally, target, day, decimals),
                 links_check(tally, day, decimals),
-                *([agree_check(tally.reports[day].values())] if compares(target) else []),
+                *([agree_check(*drifted[day])] if compares(target) else []),
                 *([] if day is None else [_retired(tally, day, decimals)]),
             ]
             for day in days
@@ -253,6 +261,13 @@ def _retire(
             tally.failures[day] = [*others, row]
     for day in {day for row, day in result.documents if row.status == "failed"}:
         tally.failed[day] = land_load_problems(connections, names, day, tally.failures[day])
+
+
+def _drifted(
+    connections: Connections, names: Conformed, tally: Tally, day: str | None
+) -> tuple[Drift, Path | None]:
+    drift = drift_of(tally.reports[day].values())
+    return drift, land_differences(connections, names, day, drift.differences)
 
 
 def _retired(tally: Tally, day: str, decimals: Mapping[str, int]) -> CheckFigures:
