@@ -94,11 +94,22 @@ def load_documents(
     Unless it `may_end` them, documents that would turn void, closed or inactive are left out and
     named: whether so many may is for the run as a whole to say (`load.brake`).
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="hash") as aside:  # while ServiceNow works
-        hashes = aside.submit(content_hashes, target, headers, lines)
-        return _load(
-            loader, target, headers, lines, hashes, resolver, plan_only=plan_only, may_end=may_end
-        )
+    loader.sending.clear()
+
+    def hashed() -> dict[str, str]:
+        loader.sending.wait()  # until then every moment of ours delays the first batch
+        return content_hashes(target, headers, lines)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as aside:
+        hashes = aside.submit(hashed)
+        try:
+            return _load(
+                *(loader, target, headers, lines, hashes, resolver),
+                plan_only=plan_only,
+                may_end=may_end,
+            )
+        finally:
+            loader.sending.set()
 
 
 def _load(  # noqa: PLR0917
@@ -157,6 +168,7 @@ def _load(  # noqa: PLR0917
         records[document_id].append(unseen)
     lost = {row.document_id for row in gone} | hidden.keys()
     _settle_drift(loader, target, (headers, lines), records, tables, resolver=resolver, lost=lost)
+    loader.sending.set()  # if nothing was to be sent
     rows = [
         _row(document_id, records[document_id], text, _waits_for(document_id, tables))
         for document_id, text in hashes.result().items()

@@ -21,6 +21,7 @@ so a batch may be sent again after a broken connection.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -36,7 +37,7 @@ from nsn_pipeline.state.connection import translated
 
 SCHEMA = 2
 SCRIPT_BATCH = 500  # documents per script call: other users wait for a script to end
-CALLS_AT_ONCE = 20  # script calls per pipeline: all of them are answered well within one time-out
+CALLS_AT_ONCE = 4  # script calls per pipeline: all of them are answered well within one time-out
 READ_BATCH = 5_000
 FIELD, ITEM = "\x1f", "\x1e"  # between the fields of a record, between the items of a field
 ESCAPES = {"%": "%25", FIELD: "%1F", ITEM: "%1E"}
@@ -246,23 +247,32 @@ class JobState:
         )
 
     def record(self, states: Iterable[DocumentState]) -> None:
-        """Write a batch in few round trips; of two states of one document the later one stays."""
-        by_type: dict[str, list[str]] = {}
-        for state in states:
-            by_type.setdefault(state.record_type, []).extend(
-                (state.document_id, _hint(state), _packed(state))
-            )
-        if not by_type:
-            return
-        with translated("record document states"):
-            pipeline = self._client.pipeline(transaction=False)
-            for record_type, arguments in by_type.items():
-                for part in _parts(arguments, 3 * SCRIPT_BATCH):
-                    documents = orjson.dumps(part)
-                    self._record(keys=[self.prefix], args=[record_type, documents], client=pipeline)
-                    if len(pipeline) == CALLS_AT_ONCE:
-                        pipeline.execute()
-            pipeline.execute()
+        """Write a batch in few round trips; of two states of one document the later one stays.
+
+        While the server works on some, the next are taken from `states`.
+        """
+        waiting: dict[str, list[str]] = {}
+        under_way: Future[None] | None = None
+        with translated("record document states"), ThreadPoolExecutor(1) as aside:
+            for state in states:
+                arguments = waiting.setdefault(state.record_type, [])
+                arguments.extend((state.document_id, _hint(state), _packed(state)))
+                if len(arguments) == 3 * SCRIPT_BATCH * CALLS_AT_ONCE:
+                    if under_way is not None:
+                        under_way.result()
+                    under_way = aside.submit(self._send, state.record_type, arguments)
+                    del waiting[state.record_type]
+            if under_way is not None:
+                under_way.result()
+            for record_type, arguments in waiting.items():
+                self._send(record_type, arguments)
+
+    def _send(self, record_type: str, arguments: list[str]) -> None:
+        pipeline = self._client.pipeline(transaction=False)
+        for part in _parts(arguments, 3 * SCRIPT_BATCH):
+            documents = orjson.dumps(part)
+            self._record(keys=[self.prefix], args=[record_type, documents], client=pipeline)
+        pipeline.execute()
 
     def forget(self, record_type: str, document_id: str) -> bool:
         """Drop a document and its index entries; False when there was none."""

@@ -237,9 +237,26 @@ def test_an_instant_without_time_zone_is_a_mistake_of_the_caller(state: JobState
 
 
 def test_batches_larger_than_a_script_call_are_written_whole(state: JobState) -> None:
-    number = 2 * job_state.SCRIPT_BATCH + 1
-    state.record(bill(str(n)) for n in range(number))
-    assert state.counts() == {"vendor_bill": {Status.LOADED: number}}
+    number = 2 * job_state.CALLS_AT_ONCE * job_state.SCRIPT_BATCH + 1
+    again = bill("0", status=Status.FAILED)  # the later of two states stays
+    state.record([*(bill(str(n)) for n in range(number)), again])
+    assert state.counts() == {"vendor_bill": {Status.LOADED: number - 1, Status.FAILED: 1}}
+
+
+def test_a_server_that_goes_away_during_a_batch_is_unreachable(
+    state: JobState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+
+    def send(_self: JobState, _record_type: str, arguments: list[str]) -> None:
+        sent.append(len(arguments))
+        raise redis.ConnectionError("gone")
+
+    monkeypatch.setattr(JobState, "_send", send)
+    number = 3 * job_state.CALLS_AT_ONCE * job_state.SCRIPT_BATCH
+    with pytest.raises(UnreachableError):
+        state.record(bill(str(n)) for n in range(number))
+    assert len(sent) == 1  # what follows is not sent
 
 
 def test_a_lost_server_is_unreachable() -> None:
