@@ -64,6 +64,10 @@ class Renewable(Protocol):
         """Replace the credentials, unless another thread has already replaced `refused`."""
         ...
 
+    def anew(self) -> None:
+        """Replace the credentials whatever is at hand."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class HttpStats:
@@ -245,11 +249,18 @@ class Http:
         login.guard.accepted(sent_at=sent_at)
         return response
 
-    def _ask(self, probe: Probe) -> NsnError | None:
-        """What the probe is answered, asked once."""
+    def _ask(self, probe: Probe, renews: bool) -> NsnError | None:
+        """What the probe is answered, asked once; first of all for a new token if it `renews`."""
         options = {"params": probe.params, "data": probe.data, "headers": probe.headers}
         call = self._call(probe.method, probe.path, options)
-        return self._judged(call, self._exchange(call))
+        try:
+            if renews:
+                self._get_credentials(anew=True)
+            return self._judged(call, self._exchange(call))
+        except NoCredentialsError as error:
+            if isinstance(error.reason, AuthenticationError):
+                return error.reason
+            raise
 
     def _attempt(self, call: _Call) -> requests.Response:
         """Send once, and once more with fresh credentials when the first ones were refused.
@@ -287,12 +298,14 @@ class Http:
             finally:
                 self._count("calls", 0, under_way=-1)
 
-    def _get_credentials(self, refused: str = "") -> None:
+    def _get_credentials(self, refused: str = "", *, anew: bool = False) -> None:
         """Have credentials at hand; getting them has its own retries, which must not multiply."""
         if self._renewable is None:
             return
         try:
-            if refused:
+            if anew:
+                self._renewable.anew()
+            elif refused:
                 self._renewable.renew(refused)
             else:
                 self._renewable.ready()

@@ -6,7 +6,8 @@ uses the login, so before it is remembered the probe is sent, once for all threa
 
 * a renewable login that has not worked here yet: in place of the repeat, with the new token;
 * one that has worked: after its last try;
-* after a refusal that has held its time: before any other call.
+* after a refusal that has held its time: before any other call, and with a new token, as the
+  present one may have ended meanwhile.
 
 Not asked about, and remembered at once: a token that is not given, which is the login itself, and a
 Basic or token-based login that has not worked here, of which each refusal counts towards a lock. If
@@ -51,7 +52,8 @@ class NoCredentialsError(Exception):
 class Login:
     """The credentials of one `Http`; safe to share between threads.
 
-    `ask` sends the probe and says what it was answered: the error, or None for a success.
+    `ask` sends the probe, with a new token where it is told to renew it, and says what it was
+    answered: the error, or None for a success. A token that is not given is such an error.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Login:
         guard: LoginGuard,
         probe: Probe | None,
         *,
-        ask: Callable[[Probe], NsnError | None],
+        ask: Callable[[Probe, bool], NsnError | None],
         is_renewable: bool,
     ) -> None:
         self.guard = guard
@@ -75,7 +77,7 @@ class Login:
             return
         with self._one_asks:
             if self.guard.check() and self._probe is not None:
-                self._judge(self._probe, in_vain=0)
+                self._judge(self._probe, in_vain=0, renews=True)
 
     def no_token(self, error: NoCredentialsError) -> None:
         """The vendor gives no token: that is the login itself, whatever worked before."""
@@ -99,7 +101,7 @@ class Login:
                 self._judge(self._probe, in_vain=1)
             except AuthenticationError:
                 return True
-            except TransientError:
+            except (NsnError, NoCredentialsError):  # it tells nothing: the call itself will
                 return False
             return False
 
@@ -111,7 +113,7 @@ class Login:
         with self._one_asks:
             # Of a thousand records that are refused one after the other, one in a minute asks.
             if self.guard.works and self.guard.now() >= self._asked_at + GAPS_S[0]:
-                with suppress(AuthenticationError, TransientError, NoCredentialsError):
+                with suppress(NsnError, NoCredentialsError):  # the call's own refusal is told
                     self._judge(self._probe, in_vain=self._in_vain)
             return self.guard.works
 
@@ -120,15 +122,10 @@ class Login:
         """The requests behind a final 401: one that could be renewed was repeated."""
         return 2 if self._is_renewable else 1
 
-    def _judge(self, probe: Probe, *, in_vain: int) -> None:
+    def _judge(self, probe: Probe, *, in_vain: int, renews: bool = False) -> None:
         """Send the probe, after so many refused requests, and take note of what it says."""
         self._asked_at = sent_at = self.guard.now()
-        try:
-            error = self._ask(probe)
-        except NoCredentialsError as no_credentials:
-            if not isinstance(no_credentials.reason, AuthenticationError):
-                raise
-            error = no_credentials.reason
+        error = self._ask(probe, renews)
         if isinstance(error, AuthenticationError):
             self.guard.refused(error, times=in_vain + 1)
         if error is not None and not isinstance(error, PermissionDeniedError | RequestRefusedError):

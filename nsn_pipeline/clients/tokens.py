@@ -123,6 +123,12 @@ class BearerAuth(AuthBase):
             if self._token.value == refused:
                 self._given_again = (refused, self._now())
 
+    def anew(self) -> None:
+        """Ask for a token whatever is at hand: it may have ended while nobody could use it."""
+        with self._lock:
+            held = self._cache.get(self._key) or self._token
+            self._token = self._obtain(refused="" if held is None else held.value)
+
     def _obtain(self, *, refused: str) -> Token:
         with self._cache.lock(self._key):
             cached = self._cache.get(self._key)

@@ -10,14 +10,15 @@ each keeps the bound of three within half an hour for itself. Nor can one write 
 entry, as their names differ. Hosts that share a Redis should share `NSN_MASTER_KEY`. Of several
 keys (one replaces another) each has an entry of its own, and the first that is found counts.
 
-Whatever goes wrong with it costs one more try.
+A Redis that is away costs one more try. A key that cannot be used stops the login: without it every
+process would try again and again.
 """
 
 import base64
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple
 
 import redis
@@ -61,17 +62,22 @@ class RedisRefusals:
         self._places: list[tuple[str, Fernet]] = []
 
     def read(self) -> Refusal | None:
-        """The refusal of these very credentials, or None."""
+        """The refusal of these very credentials, or None.
+
+        Raises ConfigurationError for a key that cannot be used, as `swap` does.
+        """
+        places = self._named()
         try:
-            return self._found()[0]
+            return self._found(places)[0]
         except NsnError as error:
             _log.warning("refused_logins_away error=%s", error)
             return None
 
     def swap(self, seen: Refusal | None, refusal: Refusal | None) -> bool:
         """Put `refusal` where `seen` still is; True as well when nobody can tell."""
+        places = self._named()
         try:
-            found, name, cipher, stored = self._found()
+            found, name, cipher, stored = self._found(places)
             if found != seen:
                 return False
             content = "" if refusal is None else self._sealed(refusal, cipher)
@@ -81,9 +87,10 @@ class RedisRefusals:
             _log.warning("refused_logins_away error=%s", error)
             return True
 
-    def _found(self) -> tuple[Refusal | None, str, Fernet, str]:
+    def _found(
+        self, places: Sequence[tuple[str, Fernet]]
+    ) -> tuple[Refusal | None, str, Fernet, str]:
         """The refusal, the name of its entry, what opens it, and the entry as it is."""
-        places = self._named()
         with translated("read the last refused login"):
             stored = [str(text or "") for text in self._client().mget([n for n, _ in places])]
         for (name, cipher), text in zip(places, stored, strict=True):

@@ -11,7 +11,7 @@ from nsn_pipeline.clients import netsuite, servicenow
 from nsn_pipeline.clients.logins import Probe
 from nsn_pipeline.clients.refusals import GAPS_S, LOOK_AGAIN_S, LocalMemory, LoginGuard, Refusal
 from nsn_pipeline.clients.tba import TbaAuth, TbaCredentials
-from nsn_pipeline.clients.tokens import BearerAuth, Token, basic_auth
+from nsn_pipeline.clients.tokens import BearerAuth, MemoryTokenCache, Token, basic_auth
 from nsn_pipeline.errors import AuthenticationError, NsnError, ServerFaultError
 from nsn_pipeline_tests.unit.clients.support import Reply, Rig, rig
 
@@ -170,6 +170,67 @@ def test_no_token_is_the_login_itself_also_after_one_that_worked(vendor, memory)
     kept = memory.read()
     assert kept is not None
     assert (kept.words, kept.count) == ("no token", 1)
+
+
+@pytest.mark.parametrize("words", ["no token: mapping revoked", ""])
+def test_the_try_after_a_refusal_does_not_use_a_token_that_may_have_ended(
+    vendor, memory, words: str
+) -> None:
+    """Revoked, and put right within a minute: the next try sees it, by whichever process.
+
+    With words, no token was given for a while; without, the refusal is of another cause.
+    """
+    tokens, revoked, cache = iter("abc"), set[str](), MemoryTokenCache()
+    asked: list[str] = []
+    gives = True
+
+    def fetch() -> Token:
+        asked.append("token")
+        if not gives:
+            raise AuthenticationError(words)
+        return Token(next(tokens), expires_at=vendor.now + 1e6)
+
+    def answer(request) -> Reply:
+        given = request.headers["Authorization"].removeprefix("Bearer ")
+        asked.append(given)
+        return NO if given in revoked else Reply()
+
+    def process() -> Process:
+        made = Process(vendor, memory, "bearer")
+        auth = BearerAuth(fetch, key="k", cache=cache, now=vendor.clock)
+        made.rig = rig(answer, auth=auth, guard=made.guard, probe=PROBE, attempts=1)
+        return made
+
+    assert process().get()
+    revoked.add("a")
+    if words:
+        gives = False
+        assert not process().get()
+        kept = memory.read()
+        assert kept is not None
+        assert kept.words == words
+        gives = True
+    else:
+        LoginGuard(memory, now=vendor.clock).refused(OTHERS)
+    vendor.now += GAPS_S[0] + 1
+    asked.clear()
+    assert process().get()
+    assert asked == ["token", "b", "b"]  # the probe, and the call
+    assert memory.read() is None
+
+
+def test_a_login_that_is_still_refused_after_a_while_is_told_in_the_vendors_present_words(
+    vendor, memory
+) -> None:
+    assert Process(vendor, memory, "bearer").get()
+    vendor.gives_tokens, vendor.is_locked = False, True
+    assert not Process(vendor, memory, "bearer").get()
+    vendor.now += GAPS_S[0] + 1
+    assert not Process(vendor, memory, "bearer").get()
+    kept = memory.read()
+    assert kept is not None
+    assert kept.words == "no token"
+    assert vendor.asked == ["/even"]
 
 
 def test_threads_that_are_refused_together_ask_once(vendor, memory) -> None:

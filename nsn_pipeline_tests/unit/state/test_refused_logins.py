@@ -8,7 +8,7 @@ import redis
 from cryptography.fernet import Fernet
 
 from nsn_pipeline.clients.refusals import LoginGuard
-from nsn_pipeline.errors import AuthenticationError
+from nsn_pipeline.errors import AuthenticationError, ConfigurationError
 from nsn_pipeline.settings import load_settings
 from nsn_pipeline.state.refused_logins import KEPT_S, login_guard
 
@@ -222,3 +222,16 @@ def test_without_redis_a_process_knows_of_its_own_refusals(
         alone.refused(REFUSED)
     assert alone.holding() is not None
     assert "refused_logins_away" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["oops", "file"])
+def test_a_key_that_cannot_be_used_stops_the_login_and_costs_no_tries(
+    client: redis.Redis, tmp_path: Path, key: str
+) -> None:
+    """As if there were no memory, each new process would try: five refusals lock a token."""
+    changes = {"NSN_MASTER_KEY": key}
+    if key == "file":
+        changes = {"NSN_MASTER_KEY_FILE": str(tmp_path / "absent")}
+    for ask in (lambda one: one.check(), lambda one: one.holding(), lambda one: one.accepted()):
+        with pytest.raises(ConfigurationError, match="key"):
+            ask(guard(client, tmp_path, **changes))
