@@ -29,9 +29,10 @@ from nsn_pipeline_tests.support.company import company
 
 NETSUITE_LIFE_S, SERVICENOW_LIFE_S = 3600, 1800
 RENEWED_AFTER_S = 3000  # NetSuite, 50 of 60 minutes: never in the middle of a page
-# What every request takes on the simulated clock: the five that may be under way to NetSuite at
-# once are done within the ten minutes that a token has left when the next one is due.
-STEP_S = 110.0
+# What every request takes on the simulated clock. While one of a long list is on its way, eight
+# others may be sent and answered (`NetSuiteClient.rows_in`): within the ten minutes that a token
+# has left when the next one is due.
+STEP_S = 60.0
 IN_FLIGHT = 8  # to ServiceNow
 
 TABLE = {
