@@ -127,6 +127,7 @@ class BearerAuth(AuthBase):
         """Ask for a token whatever is at hand: it may have ended while nobody could use it."""
         with self._lock:
             held = self._cache.get(self._key) or self._token
+            self._token = self._no_login = None  # neither is fallen back on
             self._token = self._obtain(refused="" if held is None else held.value)
 
     def _obtain(self, *, refused: str) -> Token:

@@ -141,15 +141,13 @@ def check_redis(checklist: Checklist, project: ProjectSettings) -> None:
 
 
 def check_key(checklist: Checklist, settings: Settings) -> None:
-    """Whether the key that seals cached tokens can be used: jobs that need tokens stop without."""
+    """Whether the key can be used that seals cached tokens and refusals: jobs stop without."""
     project, title = settings.project, "Key of the token cache"
     master_key = project.master_key.get_secret_value() if project.master_key else None
     try:
         load_keys(master_key, project.home, project.master_key_file)
     except UnusableKeyError as error:
-        wants_tokens = settings.netsuite.auth != "tba" or settings.servicenow.auth != "basic"
-        tell = checklist.fail if wants_tokens else checklist.warn  # then only refusals are sealed
-        tell("settings.master_key", title, error.what, error.cure)
+        checklist.fail("settings.master_key", title, error.what, error.cure)
         return
     checklist.ok("settings.master_key", title, "can be used")
 

@@ -188,8 +188,10 @@ def _key_text(path: Path, *, create: bool = False) -> str:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UnusableKeyError(
             f"cannot use the key file {path} ({reason})",
-            "see that it holds the key and that this user can read it"
-            + ("" if create else ", or correct NSN_MASTER_KEY_FILE"),
+            "see that it can be created there, or holds the key and can be read by this user"
+            if create
+            else "see that it holds the key and that this user can read it, or correct"
+            " NSN_MASTER_KEY_FILE",
         ) from error
 
 

@@ -233,6 +233,31 @@ def test_a_login_that_is_still_refused_after_a_while_is_told_in_the_vendors_pres
     assert vendor.asked == ["/even"]
 
 
+@pytest.mark.parametrize("error", [AuthenticationError("no token"), ServerFaultError("away")])
+def test_a_new_token_that_is_not_given_does_not_bring_back_an_old_one(
+    vendor, error: NsnError
+) -> None:
+    """Its own is older than the shared one, which another process got and goes on with."""
+    cache, given = MemoryTokenCache(), iter("ab")
+    fails: list[NsnError] = []
+
+    def fetch() -> Token:
+        if fails:
+            raise fails[0]
+        return Token(next(given), expires_at=vendor.now + 1e6)
+
+    late, other = (BearerAuth(fetch, key="k", cache=cache, now=vendor.clock) for _ in range(2))
+    late.ready()
+    other.ready()
+    other.renew("a")
+    fails.append(error)
+    with pytest.raises(type(error)):
+        late.anew()
+    shared = cache.get("k")
+    assert shared is not None
+    assert shared.value == "b"
+
+
 def test_threads_that_are_refused_together_ask_once(vendor, memory) -> None:
     vendor.is_locked = True
     process = Process(vendor, memory, "bearer")
