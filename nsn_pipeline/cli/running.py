@@ -44,7 +44,7 @@ SIZES = ("tiny", "small", "medium", "large")
     "--plan",
     "planned",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Do exactly what this saved plan says, or nothing; it names the days itself.",
+    help="Carry out this saved plan, and write nothing else; it names the days itself.",
 )
 @click.option("--rejections", "shown", default=10, show_default=True, help="How many to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -6,7 +6,7 @@ And the check before `nsn sync --plan`: plan again, and refuse when anything has
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,8 @@ import dagster as dg
 import orjson
 from rich.console import Console
 
+from nsn_pipeline.audit.plan_privacy import shown_apart, shown_change
+from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.commands.summary import Summary, summarize
 from nsn_pipeline.commands.sync import (
     SyncRequest,
@@ -25,12 +27,14 @@ from nsn_pipeline.commands.sync import (
     selected,
 )
 from nsn_pipeline.connections import Connections
+from nsn_pipeline.credentials.private_files import replace_private
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.plan import Change, Kind
 from nsn_pipeline.load.plan_document import (
     WRITING,
     Failing,
+    Moved,
     PlanDocument,
     PlannedChange,
     Scope,
@@ -48,18 +52,37 @@ from nsn_pipeline.settings import load_settings
 
 MOVES_SHOWN = 20  # of a plan that no longer holds; more than a person reads before planning again
 
+SHOWN_FORMAT = "nsn-plan-shown/1"  # what --json prints: no plan to carry out
+
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """A plan, and what the gate said of the same documents."""
+    """A plan, and what the gate said of the same documents.
+
+    `superseded` counts per record type documents that changed in NetSuite while it was planned: no
+    plan of what was read would be right, and the day they are on now has them.
+    """
 
     plan: PlanDocument
     summary: Summary
+    privacy: Privacy
+    superseded: dict[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """The plan, with what the gate rejected beside it."""
+        """The plan without private values, with what the gate rejected beside it.
+
+        It has no digest: of a value that is easy to guess a digest tells as much as the value.
+        """
+        changes = [
+            replace(one, change=shown_change(self.privacy, one.table, one.change))
+            for one in self.plan.changes
+        ]
+        body = replace(self.plan, changes=changes).to_json()
+        del body["digest"]
         told = self.summary.to_json()
-        return self.plan.to_json() | {
+        return body | {
+            "format": SHOWN_FORMAT,
+            "superseded": self.superseded,
             "seconds": told["seconds"],
             "types": told["types"],
             "rejections": told["rejections"],
@@ -93,16 +116,20 @@ def run_plan(console: Console, request: SyncRequest) -> PlanResult:
         days = days_of(request)
         summary = summarize(connections.landing, connections.profile, days, outcomes)
         plan = _assemble(connections, request, outcomes)
+        privacy = Privacy.of(connections.profile)
     summary.seconds = time.monotonic() - started
-    return PlanResult(plan, summary)
+    return PlanResult(plan, summary, privacy, _superseded(outcomes))
 
 
 def save_plan(plan: PlanDocument, path: Path) -> None:
-    """Write the plan to a file."""
-    try:
-        path.write_bytes(plan.text())
-    except OSError as error:
-        raise ConfigurationError(f"the plan cannot be saved to {path}: {error}") from error
+    """Write the plan to a file that only its owner may read: it holds every value."""
+    if path.exists() and not path.is_file():  # a pipe: there is nothing to replace, nor to keep
+        try:
+            path.write_bytes(plan.text())
+        except OSError as error:
+            raise ConfigurationError(f"the plan cannot be saved to {path}: {error}") from error
+    else:
+        replace_private(path, plan.text())
 
 
 def load_plan(path: Path) -> PlanDocument:
@@ -111,7 +138,15 @@ def load_plan(path: Path) -> PlanDocument:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"the plan {path} cannot be read: {error}") from error
-    return read_plan(text, str(path))
+    try:
+        return read_plan(text, str(path))
+    except ConfigurationError as error:
+        if SHOWN_FORMAT.encode() in text[:200]:
+            raise ConfigurationError(
+                f"{path} is what `nsn plan --json` printed. To carry a plan out, keep it with "
+                "`nsn plan --save FILE`"
+            ) from error
+        raise
 
 
 def request_of(plan: PlanDocument) -> SyncRequest:
@@ -139,7 +174,7 @@ def check_plan(console: Console, plan: PlanDocument) -> None:
     moves = moved(plan.changes, result.plan.changes)
     if not moves:
         return
-    listed = [f"{one.table} {one.key}: {'; '.join(one.lines())}" for one in moves[:MOVES_SHOWN]]
+    listed = [_move(one, result.privacy) for one in moves[:MOVES_SHOWN]]
     if len(moves) > MOVES_SHOWN:
         listed.append(f"and {len(moves) - MOVES_SHOWN:,} more")
     text = "\n  ".join(listed)
@@ -147,6 +182,11 @@ def check_plan(console: Console, plan: PlanDocument) -> None:
         f"nothing was written: since {plan.made_at} the plan has moved for {len(moves):,} "
         f"record(s). Plan again, and look at it again.\n  {text}"
     )
+
+
+def _move(one: Moved, privacy: Privacy) -> str:
+    planned, now = shown_apart(privacy, one.table, one.planned, one.now)
+    return f"{one.table} {one.key}: {'; '.join(replace(one, planned=planned, now=now).lines())}"
 
 
 def apply_plan(console: Console, path: Path) -> Summary:
@@ -159,7 +199,8 @@ def apply_plan(console: Console, path: Path) -> Summary:
     plan = load_plan(path)
     check_plan(console, plan)
     console.print("The plan still holds. Carrying it out.")
-    digest = keep_plan(load_settings().project.home, plan)
+    with dg.DagsterInstance.get() as instance:
+        digest = keep_plan(load_settings().project.home, plan, instance)
     summary = run_sync(console, request_of(plan), tags={APPROVED_TAG: digest})
     summary.notes.append(f"{summary.written:,} of {plan.writes:,} planned changes carried out")
     return summary
@@ -255,6 +296,16 @@ def _planned_change(record_type: str, row: dict[str, str]) -> PlannedChange:
         before=orjson.loads(row["before"]),
     )
     return PlannedChange(record_type, row["table"], change)
+
+
+def _superseded(outcomes: Sequence[RunOutcome]) -> dict[str, int]:
+    """Documents per record type; one that several runs met counts once."""
+    found: dict[str, set[str]] = {}
+    for outcome in outcomes:
+        totals = outcome.totals.get(PLAN_KEY.to_user_string(), {})
+        for record_type, documents in totals.get("superseded", {}).items():
+            found.setdefault(record_type, set()).update(documents)
+    return {name: len(documents) for name, documents in found.items() if documents}
 
 
 def _count(plan: PlanDocument, outcomes: Sequence[RunOutcome]) -> None:

@@ -1,7 +1,7 @@
 """Prints a plan: how many records, which columns, and a sample of old and new values."""
 
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
 
 from rich import box
 from rich.console import Console
@@ -9,15 +9,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nsn_pipeline.audit.plan_privacy import shown_change
+from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.commands.plan import PlanResult
 from nsn_pipeline.commands.summary_text import print_errors, print_missing, print_rejections
-from nsn_pipeline.load.plan import Change
+from nsn_pipeline.load.plan import Change, Kind
 from nsn_pipeline.load.plan_document import PlanDocument, PlannedChange
+from nsn_pipeline.orchestration.plan_report import SHOWN_FIRST, fair_shares
 
 KINDS = ("create", "update", "retire", "unchanged", "skipped", "failed")
 COLUMNS_SHOWN = 20
 VALUE_WIDTH = 60  # longer texts are cut in the sample; --json has them whole
-ORDER = ("update", "retire", "create")  # what a reader looks for first
 
 
 def print_plan(console: Console, result: PlanResult, *, fields: int, rejections: int) -> None:
@@ -30,13 +32,14 @@ def print_plan(console: Console, result: PlanResult, *, fields: int, rejections:
     )
     _print_counts(console, plan)
     _print_fields(console, plan)
-    _print_sample(console, plan, fields)
+    _print_sample(console, plan, fields, result.privacy)
     _print_differs(console, plan)
     _print_failing(console, plan, rejections)
+    _print_superseded(console, result.superseded)
     print_missing(console, summary)
     print_rejections(console, summary, rejections)
     print_errors(console, summary)
-    if not summary.errors and not plan.writes:
+    if not summary.errors and not plan.writes and not result.superseded:
         console.print("\nA sync would write nothing: ServiceNow already holds all of this.")
 
 
@@ -64,40 +67,48 @@ def _print_fields(console: Console, plan: PlanDocument) -> None:
         console.print(f"  and {len(found) - COLUMNS_SHOWN} more (all of them: --json)")
 
 
-def _print_sample(console: Console, plan: PlanDocument, fields: int) -> None:
-    """The first `fields` changed columns, record by record."""
-    shown = records = 0
-    for one in _worth_showing(plan.changes):
-        if shown >= fields:
-            break
-        if not shown:
-            console.print("[bold]What would change[/bold]")
-        records += 1
-        console.print(Text(f"  {_title(one)}"))
-        for line in _steps(one.change):
-            if shown >= fields:
+def _print_sample(console: Console, plan: PlanDocument, fields: int, privacy: Privacy) -> None:
+    """The first `fields` changed columns, record by record; of each kind its share."""
+    by_kind = {kind: list(_in_turn(plan.changes, kind)) for kind in SHOWN_FIRST}
+    sizes = [sum(_step_count(one.change) for one in found) for found in by_kind.values()]
+    records = 0
+    for found, share in zip(by_kind.values(), fair_shares(sizes, fields), strict=True):
+        left = share
+        for one in found:
+            if not left:
                 break
-            shown += 1
-            console.print(Padding(line, (0, 0, 0, 6)))
-    if shown and records < plan.writes:
+            if not records:
+                console.print("[bold]What would change[/bold]")
+            records += 1
+            console.print(Text(f"  {_title(one)}"))
+            for line in islice(_steps(shown_change(privacy, one.table, one.change)), left):
+                left -= 1
+                console.print(Padding(line, (0, 0, 0, 6)))
+    if records and records < plan.writes:
         console.print(
             f"  and {plan.writes - records:,} more records (all of them: --json or --save)\n"
         )
 
 
-def _worth_showing(changes: Sequence[PlannedChange]) -> Iterator[PlannedChange]:
-    """Updates and retirements before new records; of each table in turn, the last ones first."""
-    for kind in ORDER:
-        by_table: dict[str, list[PlannedChange]] = {}
-        for one in changes:
-            if one.change.kind == kind:
-                by_table.setdefault(one.table, []).append(one)
-        for turn in zip_longest(*reversed(by_table.values())):
-            yield from (one for one in turn if one is not None)
+def _in_turn(changes: Sequence[PlannedChange], kind: Kind) -> Iterator[PlannedChange]:
+    """The changes of one kind, of each table in turn, the last ones first."""
+    by_table: dict[str, list[PlannedChange]] = {}
+    for one in changes:
+        if one.change.kind == kind:
+            by_table.setdefault(one.table, []).append(one)
+    for turn in zip_longest(*reversed(by_table.values())):
+        yield from (one for one in turn if one is not None)
 
 
 def _title(one: PlannedChange) -> str:
     return f"{one.change.kind} {one.table} {one.change.key}"
+
+
+def _step_count(change: Change) -> int:
+    """How many lines `_steps` gives."""
+    if change.kind == "create":
+        return sum(1 for new in change.values.values() if new)
+    return len(change.values) or int(change.deletes)
 
 
 def _steps(change: Change) -> Iterator[Text]:
@@ -129,6 +140,15 @@ def _print_differs(console: Console, plan: PlanDocument) -> None:
     for name, count in plan.differs.items():
         table.add_row(name, f"{count:,}")
     console.print(table)
+
+
+def _print_superseded(console: Console, superseded: Mapping[str, int]) -> None:
+    if not superseded:
+        return
+    console.print("[bold]Changed in NetSuite while it was planned[/bold]: not in this plan")
+    for record_type, count in superseded.items():
+        console.print(f"  {record_type}: {count:,}", highlight=False)
+    console.print("  A plan of the day they are on now has them.")
 
 
 def _print_failing(console: Console, plan: PlanDocument, shown: int) -> None:

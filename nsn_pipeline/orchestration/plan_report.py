@@ -3,16 +3,19 @@ sample of old and new values, and where columns that are only compared differ.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from nsn_pipeline.audit.plan_privacy import shown_change, shown_value
+from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.load.drift import Difference, Drift
 from nsn_pipeline.load.ledger import LoadResult
-from nsn_pipeline.load.plan import Change
+from nsn_pipeline.load.plan import Change, Kind
 from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures
 from nsn_pipeline.profiles.model import Target
 
@@ -21,8 +24,8 @@ AGREE_DESCRIPTION = (
     "Columns that are compared and never written (`owner: compared`) hold what NetSuite says."
 )
 SAMPLE_ROWS = 50
+SHOWN_FIRST: tuple[Kind, ...] = ("retire", "update", "create")  # what is lost before what is added
 _SAMPLED_CREATES = 3  # whole records; they look alike, and updates are what a reader came for
-_SAMPLED_FIRST = ("update", "retire", "create")
 
 
 @dataclass(slots=True)
@@ -45,18 +48,18 @@ class ChangeReport:
 
     def add_change(self, change: Change) -> None:
         self.kinds[change.kind] += 1
-        if change.kind in _SAMPLED_FIRST:
+        if change.kind in SHOWN_FIRST:
             if change.kind != "create":  # a new record has all its columns: that says nothing
                 self.fields.update(list(change.values))
             kept = self.samples.setdefault(change.kind, [])
             if len(kept) < SAMPLE_ROWS:
                 kept.append(change)
 
-    def metadata(self) -> dict[str, dg.MetadataValue]:
+    def metadata(self, table: str, privacy: Privacy) -> dict[str, dg.MetadataValue]:
         """For a materialisation: one entry about the plan, and the sample where there is any."""
         told: dict[str, dg.MetadataValue] = {"plan": dg.MetadataValue.json(self.summary())}
-        if self.samples:
-            told["changes"] = change_table(self.sample())
+        if sample := sample_of({table: self}, privacy):
+            told["changes"] = change_table([row for _, row in sample])
         if self.drift.differences:
             told["drift"] = dg.MetadataValue.json(self.drift.by_column())
         return told
@@ -68,14 +71,46 @@ class ChangeReport:
             "fields": dict(self.fields.most_common()),
         }
 
-    def sample(self) -> list[dict[str, str]]:
-        """At most `SAMPLE_ROWS` of key, column, old and new."""
-        return [row for change in self._sampled() for row in change_rows(change)][:SAMPLE_ROWS]
+    def rows(self, kind: Kind, table: str, privacy: Privacy) -> Iterator[dict[str, str]]:
+        """Key, column, old and new of the sampled changes of one kind, as they may be shown."""
+        changes = self.samples.get(kind, [])
+        for change in changes[:_SAMPLED_CREATES] if kind == "create" else changes:
+            yield from change_rows(shown_change(privacy, table, change))
 
-    def _sampled(self) -> Iterator[Change]:
-        for kind in _SAMPLED_FIRST:
-            changes = self.samples.get(kind, [])
-            yield from changes[:_SAMPLED_CREATES] if kind == "create" else changes
+
+def sample_of(
+    reports: Mapping[str, ChangeReport], privacy: Privacy
+) -> list[tuple[str, dict[str, str]]]:
+    """At most `SAMPLE_ROWS` rows, each with its table: every kind has its share of them, and every
+    table of the kind's. Sixty updates must not hide five deletions, nor one table another.
+    """
+    found = [
+        {
+            table: list(islice(report.rows(kind, table, privacy), SAMPLE_ROWS))
+            for table, report in reports.items()
+        }
+        for kind in SHOWN_FIRST
+    ]
+    sample: list[tuple[str, dict[str, str]]] = []
+    of_kinds = fair_shares([sum(map(len, one.values())) for one in found], SAMPLE_ROWS)
+    for by_table, share in zip(found, of_kinds, strict=True):
+        of_tables = fair_shares([len(rows) for rows in by_table.values()], share)
+        for (table, rows), count in zip(by_table.items(), of_tables, strict=True):
+            sample += [(table, row) for row in rows[:count]]
+    return sample
+
+
+def fair_shares(sizes: Sequence[int], limit: int) -> list[int]:
+    """Divide `limit` evenly; what one has no use for goes to the others."""
+    given = [0] * len(sizes)
+    left = limit
+    while left and (wanting := [n for n, size in enumerate(sizes) if given[n] < size]):
+        each = max(left // len(wanting), 1)
+        for n in wanting:
+            more = min(each, sizes[n] - given[n], left)
+            given[n] += more
+            left -= more
+    return given
 
 
 def compares(target: Target) -> bool:
@@ -92,7 +127,7 @@ def drift_of(reports: Iterable[ChangeReport]) -> Drift:
     return drift
 
 
-def agree_check(drift: Drift, file: Path | None) -> CheckFigures:
+def agree_check(drift: Drift, file: Path | None, privacy: Privacy) -> CheckFigures:
     """The check of one day over the tables of one record type. It warns and fails no document.
 
     `file` holds all differences; None when there are none.
@@ -111,7 +146,7 @@ def agree_check(drift: Drift, file: Path | None) -> CheckFigures:
             "differing": differing,
             "columns": dg.MetadataValue.json(drift.by_column()),
             "not_judged": dg.MetadataValue.json(dict(drift.not_judged)),
-            "differences": _difference_table(drift.differences[:TABLE_ROWS]),
+            "differences": _difference_table(drift.differences[:TABLE_ROWS], privacy),
         },
     )
 
@@ -127,14 +162,19 @@ def change_rows(change: Change) -> Iterator[dict[str, str]]:
 
 
 def change_table(rows: Sequence[dict[str, str]]) -> dg.TableMetadataValue:
-    """Rows of `ChangeReport.sample`, with any columns put before."""
+    """Rows of `sample_of`, with any columns put before."""
     return _table(tuple(rows[0]), rows)
 
 
-def _difference_table(differences: Iterable[Difference]) -> dg.TableMetadataValue:
+def _difference_table(differences: Iterable[Difference], privacy: Privacy) -> dg.TableMetadataValue:
     rows = [
-        {"key": d.key, "column": d.column, "netsuite": d.netsuite, "servicenow": d.servicenow}
-        for d in differences
+        {
+            "key": one.key,
+            "column": one.column,
+            "netsuite": shown_value(privacy, one.column, one.netsuite),
+            "servicenow": shown_value(privacy, one.column, one.servicenow),
+        }
+        for one in differences
     ]
     return _table(("key", "column", "netsuite", "servicenow"), rows)
 

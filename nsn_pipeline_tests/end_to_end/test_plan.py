@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,6 +17,8 @@ from nsn_pipeline.commands.plan import PlanResult, apply_plan, load_plan, run_pl
 from nsn_pipeline.commands.plan_text import print_plan
 from nsn_pipeline.commands.sync import SyncRequest
 from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.orchestration.assets import conformed
+from nsn_pipeline.orchestration.assets.conformed import Conformed
 from nsn_pipeline.orchestration.assets.servicenow import loaded_by_day
 from nsn_pipeline.orchestration.jobs import unread_days
 from nsn_pipeline.orchestration.planning import PLAN_KEY
@@ -130,6 +133,33 @@ def test_a_plan_shows_what_a_sync_would_change_and_changes_nothing(edited: Edite
         "old": one.change.before["short_description"],
         "new": "Corrected",
     }
+
+
+def test_a_document_that_moves_while_it_is_planned_is_told_and_not_planned(
+    edited: Edited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = conformed.read_accepted
+    tomorrow = store_of(edited.company.home, date.fromisoformat(LATER) + timedelta(days=1))
+
+    def edited_before(landing: Any, names: Conformed, day: str | None, run_id: str) -> Any:
+        if names.record_type == "vendor_bill":
+            tomorrow.update_row("transaction", edited.bill, {"memo": "Corrected meanwhile"})
+        return accepted(landing, names, day, run_id)
+
+    monkeypatch.setattr(conformed, "read_accepted", edited_before)
+    result = run_plan(QUIET, REQUEST)
+    tomorrow.close()
+
+    assert result.summary.errors == []
+    assert result.plan.changes == []
+    # its postings are read with the bill's stamp, and have moved as well
+    assert result.superseded == {"vendor_bill": 1, "gl_posting": 1}
+    assert result.to_json()["superseded"] == result.superseded
+    text = printed(result)
+    assert "vendor_bill: 1" in text
+    assert "A sync would write nothing" not in text
+    (record,) = edited.instance.fetch_materializations(PLAN_KEY, limit=5).records
+    assert record.asset_materialization.metadata["superseded"].value == 2
 
 
 @dataclass(frozen=True, slots=True)

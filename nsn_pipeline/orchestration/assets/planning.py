@@ -14,6 +14,8 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
+from nsn_pipeline.audit.trail_privacy import Privacy
+from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.landing import Landing
@@ -26,7 +28,7 @@ from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.assets.loading import Day, Loading, days_of_documents
 from nsn_pipeline.orchestration.assets.retiring import Retiring, allowed
 from nsn_pipeline.orchestration.moved import Moved
-from nsn_pipeline.orchestration.plan_report import SAMPLE_ROWS, ChangeReport, change_table
+from nsn_pipeline.orchestration.plan_report import ChangeReport, change_table, sample_of
 from nsn_pipeline.orchestration.planning import PLAN_GROUP, PLAN_KEY
 from nsn_pipeline.orchestration.reporting import report_partition, report_totals, text_columns
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
@@ -57,6 +59,9 @@ class _Planned:
     failing: dict[tuple[str, str], dict[str, Any]] = field(
         default_factory=dict[tuple[str, str], dict[str, Any]]
     )
+    superseded: dict[str | None, dict[str, set[str]]] = field(  # documents by record type
+        default_factory=lambda: defaultdict(dict)
+    )
     differs: dict[str, dict[str, set[str]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(set))
     )
@@ -69,6 +74,7 @@ def planned_path(record_type: str) -> tuple[str, ...]:
 
 def plan_assets(daily: dg.DailyPartitionsDefinition, profile: Profile) -> list[dg.AssetsDefinition]:
     """The one asset that plans all record types."""
+    privacy = Privacy.of(profile)
 
     @dg.asset(
         key=PLAN_KEY,
@@ -98,7 +104,7 @@ def plan_assets(daily: dg.DailyPartitionsDefinition, profile: Profile) -> list[d
             for names in _judged(context.run):
                 _plan(connections, profile, names, run, planned)
         for day in days:
-            report_partition(context, PLAN_KEY, day, _metadata(planned, day))
+            report_partition(context, PLAN_KEY, day, _metadata(planned, day, privacy))
         report_totals(context, PLAN_KEY, _totals(planned))
         return dg.MaterializeResult()
 
@@ -133,23 +139,27 @@ def _plan(
     target = profile.targets[names.record_type]
     partitions: Sequence[str | None] = [None] if names.unpartitioned else run.days
     rows: dict[str | None, list[dict[str, str]]] = {day: [] for day in partitions}
+    privacy = Privacy.of(profile)
     retiring = None
-    moved = Moved(connections, names)
     if not names.unpartitioned:
         retiring = Retiring(connections, target, names, allowed=run.allowed, plan_only=True)
+    moved = retiring.moved if retiring else Moved(connections, names)
     loading = Loading(connections, target, names, run.resolver, moved, run.allowed, plan_only=True)
     for group, result in loading.groups(partitions):
         _take_in_group(planned, group, result, rows)
         if retiring is not None:
             headers = pd.concat([headers for _, headers, _ in group])
             retiring.waiting(result, days_of_documents(headers))
-        _note_failures(planned, names.record_type, result.documents)
+        _note_failures(planned, names.record_type, result.documents, privacy)
     if retiring is not None:
         gone = retiring.carry_out(run.days)
         for table in gone.tables:
             for day, keys in gone.keys_by_day(table).items():
                 rows[day].extend(_take_in(planned, day, table, keys))
-        _note_failures(planned, names.record_type, [row for row, _ in gone.documents])
+        ended = [row for row, _ in gone.documents]
+        _note_failures(planned, names.record_type, ended, privacy)
+    for day, documents in moved.by_day.items():
+        planned.superseded[day][names.record_type] = documents
     for day, found in rows.items():
         _land(connections.landing, names, day, found, connections.run_id)
 
@@ -201,34 +211,40 @@ def _land(
     )
 
 
-def _note_failures(planned: _Planned, record_type: str, documents: Iterable[DocumentRow]) -> None:
+def _note_failures(
+    planned: _Planned, record_type: str, documents: Iterable[DocumentRow], privacy: Privacy
+) -> None:
     for row in documents:
         if row.status == "failed":
             planned.failing[record_type, row.document_id] = {
                 "record_type": record_type,
                 "document_id": row.document_id,
                 "reasons": sorted({str(problem.reason) for problem in row.problems}),
-                "remedy": " ".join(dict.fromkeys(problem.remedy for problem in row.problems)),
+                "remedy": " ".join(dict.fromkeys(_remedy(one, privacy) for one in row.problems)),
             }
 
 
-def _metadata(planned: _Planned, day: str) -> dict[str, Any]:
+def _remedy(problem: Problem, privacy: Privacy) -> str:
+    _, remedy = privacy.problem(problem.column, problem.value, problem.remedy)
+    return remedy
+
+
+def _metadata(planned: _Planned, day: str, privacy: Privacy) -> dict[str, Any]:
     reports = planned.reports[day]
+    superseded = planned.superseded[day]
     kinds: Counter[str] = Counter()
     for report in reports.values():
         kinds.update(report.kinds)
-    sampled = [
-        {"table": table, **row} for table, report in reports.items() for row in report.sample()
-    ]
     told: dict[str, Any] = {
         "dagster/row_count": sum(kinds[kind] for kind in WRITING),
         **{kind: kinds[kind] for kind in KINDS if kind != "failed"},
+        "superseded": sum(map(len, superseded.values())),
         "plan": dg.MetadataValue.json(
             {table: report.summary() for table, report in sorted(reports.items())}
         ),
     }
-    if sampled:
-        told["changes"] = change_table(sampled[:SAMPLE_ROWS])
+    if sample := sample_of(reports, privacy):
+        told["changes"] = change_table([{"table": table, **row} for table, row in sample])
     return told
 
 
@@ -238,10 +254,17 @@ def _totals(planned: _Planned) -> dict[str, Any]:
     for (table, _), kind in planned.kinds.items():
         counts[table][kind] += 1
     totals = sum(counts.values(), Counter[str]())
+    superseded: dict[str, set[str]] = defaultdict(set)
+    for by_type in planned.superseded.values():
+        for record_type, documents in by_type.items():
+            superseded[record_type] |= documents
     return {
         **{kind: totals[kind] for kind in KINDS},
         "counts": dg.MetadataValue.json({table: dict(of) for table, of in counts.items()}),
         "failing": dg.MetadataValue.json(list(planned.failing.values())),
+        "superseded": dg.MetadataValue.json(
+            {record_type: sorted(documents) for record_type, documents in superseded.items()}
+        ),
         "differs": dg.MetadataValue.json(
             {
                 f"{table}.{column}": len(keys)

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.load.drift import Drift
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
@@ -100,6 +101,7 @@ def _load(
     daily: dg.DailyPartitionsDefinition, profile: Profile, names: Conformed
 ) -> dg.AssetsDefinition:
     target = profile.targets[names.record_type]
+    privacy = Privacy.of(profile)
     keys = load_keys(target)
     partitions = None if names.unpartitioned else daily
     deps = [
@@ -182,7 +184,8 @@ def _load(
             drifted = {day: _drifted(connections, names, tally, day) for day in days}
         for day in days:
             for asset_key in keys:
-                told = tally.reports[day][asset_key.path[-1]].metadata()
+                table = asset_key.path[-1]
+                told = tally.reports[day][table].metadata(table, privacy)
                 figures = figures_of(tally, asset_key, day)
                 left = {} if day is None else {"superseded": len(moved.by_day[day])}
                 metadata = {**figures, **left, **told, TRAIL_METADATA: trail_end}
@@ -195,7 +198,7 @@ def _load(
             day: [
                 written_check(tally, target, day, decimals),
                 links_check(tally, day, decimals),
-                *([agree_check(*drifted[day])] if compares(target) else []),
+                *([agree_check(*drifted[day], privacy)] if compares(target) else []),
                 *([] if day is None else [_retired(tally, day, decimals)]),
             ]
             for day in days
