@@ -163,19 +163,24 @@ def _record(change: Change, hidden: Collection[str]) -> Told:
     IBANs in free text are taken out of whole entries, when they are written.
     """
     values, before = change.values, change.before
-    fields: dict[str, tuple[str, str]] = {}
-    for column in (*values, *(one for one in before if one not in values)):
-        old, new = before.get(column, ""), values.get(column, "")
-        if old or new:
-            if column in hidden:
-                old, new = (WITHHELD if old else ""), (WITHHELD if new else "")
-            fields[column] = old, new
+    if before:
+        columns = (*values, *(one for one in before if one not in values))
+        both = ((column, before.get(column, ""), values.get(column, "")) for column in columns)
+        fields = {column: (old, new) for column, old, new in both if old or new}
+    else:
+        fields = {column: ("", new) for column, new in values.items() if new}
+    for column in hidden:
+        if column in fields:
+            old, new = fields[column]
+            fields[column] = (WITHHELD if old else ""), (WITHHELD if new else "")
     return {"key": change.key, "sys_id": change.sys_id, "kind": change.kind, "fields": fields}
 
 
 def _hidden(table: str, changes: Iterable[Change], privacy: Privacy) -> set[str]:
     """The columns among them whose values are private."""
-    columns = {column for change in changes for column in (*change.values, *change.before)}
+    columns: set[str] = set()
+    for change in changes:
+        columns.update(change.values, change.before)
     return {column for column in columns if privacy.hides(column, table)}
 
 

@@ -55,14 +55,22 @@ _BY_COUNTRY = (
     "SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
 )
 _IBAN_LENGTHS = {text[:2]: int(text[2:]) for text in _BY_COUNTRY.split()}
-# In the bytes of JSON: a gap is at most three characters of three bytes each, or of an escape. Of
-# most the check digits come first, as there are fewer digits than letters; only capitals, or the
-# word IBAN before them, begin one with a gap among its first four characters.
-_BYTES = rb"[^A-Za-z0-9\"]{0,9}"
-_REST = rb"(?=(?:%b[A-Za-z0-9]){%d})" % (_BYTES, _SHORTEST_IBAN - 4)
-_ESCAPED = rb"(?:[^A-Za-z0-9\"\\]|\\[bfnrt]|\\u00[01][0-9a-f]){0,9}"
-_PERHAPS = re.compile(rb"[0-9][0-9](?<=[A-Za-z]{2}[0-9]{2})" + _REST)
-_PERHAPS_CAPITALS = re.compile(rb"([A-Z]{2})%b[0-9]%b[0-9]" % (_ESCAPED, _ESCAPED) + _REST)
+# A line is looked through by the kind of each byte: "A" a capital, "a" a small letter, "0" a digit,
+# quotes and backslashes as they are, anything else a blank; a search that begins with a few fixed
+# bytes is several times as fast as one that begins with any letter or digit. A gap is at most three
+# characters of three bytes each, or of an escape. Only capitals begin an IBAN with a gap among its
+# first four characters, and small letters only a word, or what follows an escape, which itself
+# holds letters. Most lines have neither.
+_KINDS = bytes(
+    ord("A" if one.isupper() else "a" if one.islower() else "0" if one.isdigit() else one)
+    if one.isalnum() or one in '"\\'
+    else ord(" ")
+    for one in map(chr, range(128))
+).ljust(256)
+_REST = rb"(?=(?:[^Aa0\"]{0,9}[Aa0]){%d})" % (_SHORTEST_IBAN - 4)
+_ESCAPED = rb"(?: |\\a000[0a]|\\a){0,9}"
+_PERHAPS_CAPITALS = re.compile(rb"AA%b0%b0" % (_ESCAPED, _ESCAPED) + _REST)
+_PERHAPS_WORD = re.compile(rb"aa00(?:(?<=[^a0]aa00)|(?<=\\aaa00)|(?<=\\a000[0a]aa00))" + _REST)
 _AFTER_IBAN = re.compile(r"iban\W{0,4}$", re.IGNORECASE)
 _REMEDY = "Correct {column}; its value is private, so the trail keeps neither it nor the details."
 
@@ -130,25 +138,22 @@ def scrubbed(text: str) -> str:
 
 def may_hold_iban(body: bytes) -> bool:
     """False when no text in this JSON can hold one: most entries need no closer look."""
-    return (
-        b"iban" in body.lower()
-        or any(
-            _perhaps(body, found.start() - 2, body[found.start() - 2 : found.start()])
-            for found in _PERHAPS.finditer(body)
-        )
-        or any(
-            _perhaps(body, found.start(), found.group(1))
-            for found in _PERHAPS_CAPITALS.finditer(body)
-        )
+    small = body.lower()
+    if b"iban" in small:
+        return True
+    return any(
+        _perhaps(body, found.start())
+        for search, text in ((_PERHAPS_CAPITALS, body), (_PERHAPS_WORD, small))
+        for found in search.finditer(text.translate(_KINDS))
     )
 
 
-def _perhaps(body: bytes, at: int, letters: bytes) -> bool:
+def _perhaps(body: bytes, at: int) -> bool:
     """Whether letters at this place may be the country's."""
     before = body[max(at - 6, 0) : at]
     if b"\\" in before:  # an escape, whose letters end a line: what follows begins a word
         return True
-    return _may_begin(letters.decode(), "", before.decode("ascii", "replace"))
+    return _may_begin(body[at : at + 2].decode(), "", before.decode("ascii", "replace"))
 
 
 def _may_begin(country: str, gap: str, before: str) -> bool:

@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from nsn_pipeline.audit.trail_entry import (
     Entry,
@@ -23,6 +23,7 @@ from nsn_pipeline.audit.trail_entry import (
 
 LAYOUT = "1"
 ASKED_AT_ONCE = 500
+_VALUES_AT_ONCE = 900  # SQLite before 3.32 takes 999 in a statement
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE types (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -64,8 +65,7 @@ class Known:
     problems_seq: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an entry stands."""
 
     seq: int
@@ -214,20 +214,35 @@ class TrailIndex:
 
     def _add_plain(self, told: Sequence[tuple[Entry, Place]]) -> None:
         """The same as one by one: none of them changes what another says."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, NULL)",
-            ((place.seq, place.segment, place.offset, place.length) for _, place in told),
+        self._insert(
+            "OR REPLACE INTO entries",
+            "(?, ?, ?, ?, NULL)",
+            [(place.seq, place.segment, place.offset, place.length) for _, place in told],
         )
         codes = {name: self._code(name) for name in {entry.record_type for entry, _ in told}}
         keys = [(codes[entry.record_type], entry.document_id, entry) for entry, _ in told]
-        self._db.executemany(
-            "INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)",
-            ((code, one, entry.seq) for code, one, entry in keys),
-        )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, 'ok', NULL, NULL, NULL)",
-            ((code, one, instant_text(entry.at)) for code, one, entry in keys),
-        )
+        self._mention([(code, one, entry.seq) for code, one, entry in keys])
+        self._know([(code, one, instant_text(entry.at)) for code, one, entry in keys])
+
+    def _mention(self, rows: Sequence[tuple[int, str | None, int]]) -> None:
+        self._insert("OR IGNORE INTO mentions", "(?, ?, ?)", rows)
+
+    def _know(self, rows: Sequence[tuple[int, str | None, str]]) -> None:
+        """Documents that were not told of before; how those stand that were stays."""
+        marks = "(?, ?, ?, 'ok', NULL, NULL, NULL)"
+        self._insert("OR IGNORE INTO documents", marks, rows)
+
+    def _insert(self, what: str, marks: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Many rows a statement.
+
+        With every statement this thread hands Python's interpreter lock over to those that send
+        meanwhile, and waits to get it back; `executemany` runs one statement a row.
+        """
+        at_once = _VALUES_AT_ONCE // marks.count("?")
+        for start in range(0, len(rows), at_once):
+            part = rows[start : start + at_once]
+            statement = f"INSERT {what} VALUES {','.join([marks] * len(part))}"  # noqa: S608 - marks only
+            self._db.execute(statement, list(chain.from_iterable(part)))
 
     def _add(self, entry: Entry, place: Place) -> None:
         self._db.execute(
@@ -249,28 +264,25 @@ class TrailIndex:
             )
         elif entry.document_id is not None:
             documents = (entry.document_id,)
-        self._db.executemany(
-            "INSERT OR IGNORE INTO mentions VALUES (?, ?, ?)",
-            ((code, one, entry.seq) for one in documents),
-        )
-        self._db.executemany(
-            "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, 'ok', NULL, NULL, NULL)",
-            ((code, one, at) for one in documents),
-        )
+        self._mention([(code, one, entry.seq) for one in documents])
+        self._know([(code, one, at) for one in documents])
         self._stand(entry, code, documents, at)
 
-    def _stand(self, entry: Entry, code: int, documents: Iterable[str], at: str) -> None:
+    def _stand(self, entry: Entry, code: int, documents: Sequence[str], at: str) -> None:
         state = _STATE.get(entry.event)
         if state is None:
             return
-        keys = [(code, one) for one in documents]
         if state == "ok":
-            self._db.executemany(
-                "UPDATE documents SET state = 'ok', failing_since = NULL, digest = NULL,"
-                " problems_seq = NULL WHERE type = ? AND id = ? AND state <> 'ok'",
-                keys,
-            )
+            for start in range(0, len(documents), ASKED_AT_ONCE):
+                part = documents[start : start + ASKED_AT_ONCE]
+                self._db.execute(
+                    "UPDATE documents SET state = 'ok', failing_since = NULL, digest = NULL,"  # noqa: S608 - marks only
+                    f" problems_seq = NULL WHERE type = ? AND id IN ({','.join('?' * len(part))})"
+                    " AND state <> 'ok'",
+                    (code, *part),
+                )
             return
+        keys = [(code, one) for one in documents]
         self._db.executemany(
             "UPDATE documents SET state = ?, failing_since = coalesce(failing_since, ?)"
             " WHERE type = ? AND id = ?",
