@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 DEFAULT_DECIMALS = 2
+_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
+MINOR_UNITS = {  # ISO 4217, where it is not two decimals
+    **dict.fromkeys(_NO_DECIMALS.split(), 0),
+    **dict.fromkeys(_THREE_DECIMALS.split(), 3),
+}
 
 
 def amount_text(amount: Decimal, currency: str, decimals: Mapping[str, int]) -> str:

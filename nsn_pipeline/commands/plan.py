@@ -294,6 +294,7 @@ def _planned_change(record_type: str, row: dict[str, str]) -> PlannedChange:
         sys_id=row["sys_id"],
         values=orjson.loads(row["values"]),
         before=orjson.loads(row["before"]),
+        converted=tuple(orjson.loads(row["converted"])),
     )
     return PlannedChange(record_type, row["table"], change)
 

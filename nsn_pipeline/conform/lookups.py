@@ -6,18 +6,12 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
+from nsn_pipeline.amounts import DEFAULT_DECIMALS, MINOR_UNITS
 from nsn_pipeline.conform.outcome import Context
 from nsn_pipeline.conform.rows import Rows
 from nsn_pipeline.records.arrow import pc
 from nsn_pipeline.records.spec import Kind
 
-# ISO 4217 minor units where they are not 2, for accounts that do not show currencyprecision.
-_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
-_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
-_MINOR_UNITS = {
-    **dict.fromkeys(_NO_DECIMALS.split(), 0),
-    **dict.fromkeys(_THREE_DECIMALS.split(), 3),
-}
 _MOST_PLACES = 8
 
 
@@ -35,7 +29,9 @@ class Lookups:
     def of(cls, context: Context) -> "Lookups":
         codes, places = _currencies(context.currencies)
         if context.base_currency:
-            places.setdefault(context.base_currency, _MINOR_UNITS.get(context.base_currency, 2))
+            places.setdefault(
+                context.base_currency, MINOR_UNITS.get(context.base_currency, DEFAULT_DECIMALS)
+            )
         names, currencies = _subsidiaries(context.subsidiaries)
         return cls(
             currency_codes=codes,
@@ -71,7 +67,8 @@ def _currencies(frame: pd.DataFrame) -> tuple[dict[str, str], dict[str, int]]:
     ):
         if not key or not symbol or not _is_iso(symbol):
             continue
-        count = _MINOR_UNITS.get(symbol, 2) if precision is None else precision
+        # For accounts that do not show currencyprecision.
+        count = MINOR_UNITS.get(symbol, DEFAULT_DECIMALS) if precision is None else precision
         if 0 <= count <= _MOST_PLACES:
             codes[key] = symbol
             places[symbol] = count

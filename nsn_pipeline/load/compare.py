@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+from nsn_pipeline.amounts import MINOR_UNITS
 from nsn_pipeline.load.table import Comparison
 
 _TRUE = frozenset({"true", "1"})
@@ -15,6 +16,9 @@ _FALSE = frozenset({"false", "0", ""})  # a flag never set reads as empty and me
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})(?:[ T](?P<time>\d{2}:\d{2}:\d{2})(?:\.0+)?Z?)?")
 _MIDNIGHT = "00:00:00"
+_LENGTH_OF_SYS_ID = 32
+_HALF_A_CENT = Decimal("0.005")
+_HALF_A_UNIT = {code: Decimal("0.5") for code, places in MINOR_UNITS.items() if places == 0}
 
 
 def received(value: object) -> str:
@@ -69,13 +73,37 @@ def _same_money(wanted: str, present: str) -> bool:
     """Amounts, and currencies where both name one.
 
     A plain read gives the amount alone, converted to the reader's currency: a column for which that
-    can happen needs a witness in the profile, and is then judged by it (`plan.differences`).
+    can happen needs a witness in the profile, and is then judged by `same_as_shown`.
     """
     wanted_currency, wanted_amount = _money(wanted)
     present_currency, present_amount = _money(present)
     if wanted_currency and present_currency and wanted_currency != present_currency:
         return False
     return wanted_amount is not None and wanted_amount == present_amount
+
+
+def same_as_shown(wanted: str, present: str, reader_currency: str) -> bool:
+    """Whether a currency column, as ServiceNow shows it to the reader, holds our amount.
+
+    In the reader's own currency nothing is converted, and the amount is judged to half a cent (or
+    half a unit where there are no cents): prices may be finer than that, and how ServiceNow rounds
+    what it shows is not documented (docs/facts/assumptions.md S25). Nothing and zero count alike.
+    Any other amount is judged by its presence (docs/decisions/0005).
+    """
+    currency, _, text = wanted.rpartition(";")
+    if present != "" and text == present:
+        return True
+    if not is_shown_as_stored(wanted, reader_currency):
+        return same_presence(wanted, present)
+    amount, shown = _number(text), _money(present)[1]
+    if amount is None or shown is None or len(present) == _LENGTH_OF_SYS_ID:
+        return same_presence(wanted, present)  # FX columns show the sys_id of their amount
+    return abs(amount - shown) <= _HALF_A_UNIT.get(currency, _HALF_A_CENT)
+
+
+def is_shown_as_stored(wanted: str, reader_currency: str) -> bool:
+    """Whether our amount is in the currency that the reader is shown amounts in."""
+    return reader_currency != "" and wanted.startswith(f"{reader_currency};")
 
 
 def same_presence(wanted: str, present: str) -> bool:

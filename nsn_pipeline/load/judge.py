@@ -22,9 +22,9 @@ from nsn_pipeline.errors import (
     Where,
 )
 from nsn_pipeline.load import problems
-from nsn_pipeline.load.compare import received, same_presence
+from nsn_pipeline.load.compare import is_shown_as_stored, received, same_as_shown
 from nsn_pipeline.load.plan import Change, Row, differences, stored_as_wanted
-from nsn_pipeline.load.table import Table
+from nsn_pipeline.load.table import Comparison, Rule, Table
 
 VERSION = "sys_mod_count"  # ServiceNow counts every change of a record here
 
@@ -173,13 +173,20 @@ def _echo(table: Table, change: Change, record: Mapping[str, object]) -> Judgeme
             faults.append(problems.not_stored(column, sent, None))
         else:
             stored = record.get(column, "")
-            if stored != sent and not stored_as_wanted(rule, sent, received(stored)):
-                faults.append(problems.not_stored(column, sent, received(stored)))
+            if stored != sent and not stored_as_wanted(table, rule, sent, received(stored)):
+                faults.append(_not_stored(table, rule, sent, received(stored)))
     if faults:
         return Judgement(Verdict.FAILED, sys_id, tuple(faults))
     complete = change.kind == "create" and not differences(table, change.values, record)
     version = received(record.get(VERSION)) if complete else ""
     return Judgement(Verdict.CONFIRMED, sys_id, version=version)
+
+
+def _not_stored(table: Table, rule: Rule, sent: str, stored: str) -> Problem:
+    is_amount = rule.comparison is Comparison.MONEY and stored != ""
+    if is_amount and is_shown_as_stored(sent, table.reader_currency):
+        return problems.other_amount(rule.column, sent, stored, table.reader_currency)
+    return problems.not_stored(rule.column, sent, stored)
 
 
 def _as_sent(table: Table, values: Mapping[str, str], record: Mapping[str, object]) -> bool:
@@ -189,7 +196,9 @@ def _as_sent(table: Table, values: Mapping[str, str], record: Mapping[str, objec
     except KeyError:
         return False
     return same and not any(
-        not same_presence(values[rule.column], received(record.get(rule.column)))
+        not same_as_shown(
+            values[rule.column], received(record.get(rule.column)), table.reader_currency
+        )
         for rule in table.witnessed
     )
 

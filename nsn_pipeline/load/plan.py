@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
-from nsn_pipeline.load.compare import received, same, same_presence
+from nsn_pipeline.load.compare import is_shown_as_stored, received, same, same_as_shown
 from nsn_pipeline.load.drift import Drift, compare_only
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Comparison, Rule, Table
@@ -34,7 +34,8 @@ class Wanted(NamedTuple):
 class Change(NamedTuple):
     """What to do for one key: `values` is what is sent, `before` what it replaces.
 
-    A `retire` without values deletes the row, and `before` is all it held of ours.
+    A `retire` without values deletes the row, and `before` is all it held of ours. `converted` are
+    the columns of which `before` is an amount as the reader is shown it: it moves with the rates.
     """
 
     kind: Kind
@@ -43,10 +44,25 @@ class Change(NamedTuple):
     sys_id: str
     values: dict[str, str]
     before: dict[str, str]
+    converted: tuple[str, ...] = ()
 
     @property
     def deletes(self) -> bool:
         return self.kind == "retire" and not self.values
+
+    def is_same(self, other: "Change") -> bool:
+        """Whether both do the same to the same, whatever amounts are converted to by now.
+
+        What such an amount was is witnessed by another column (docs/decisions/0005).
+        """
+        if self == other:
+            return True
+        moving = {*self.converted, *other.converted}
+        return bool(moving) and self.without_before(moving) == other.without_before(moving)
+
+    def without_before(self, columns: Collection[str]) -> "Change":
+        before = {name: text for name, text in self.before.items() if name not in columns}
+        return self._replace(before=before, converted=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +192,9 @@ def _retired(table: Table, record: Wanted, row: Row) -> Change:
     if table.retire.how == "delete":
         held = {name: received(row.get(name)) for name in table.fields if name != "sys_id"}
         before = {name: text for name, text in held.items() if text}
-        return Change("retire", record.key, record.document_id, sys_id, {}, before)
+        # In which currency the amounts are is not known of a record that is gone.
+        converted = tuple(name for name in before if _is_money(table, name))
+        return Change("retire", record.key, record.document_id, sys_id, {}, before, converted)
     values = {
         column: text
         for column, text in table.retire.values
@@ -185,6 +203,11 @@ def _retired(table: Table, record: Wanted, row: Row) -> Change:
     before = {column: received(row.get(column)) for column in values}
     kind = "retire" if values else "unchanged"
     return Change(kind, record.key, record.document_id, sys_id, values, before)
+
+
+def _is_money(table: Table, column: str) -> bool:
+    rule = table.by_column.get(column)
+    return rule is not None and rule.comparison is Comparison.MONEY
 
 
 def ends(table: Table, change: Change) -> bool:
@@ -213,6 +236,16 @@ def _change(table: Table, record: Wanted, row: Row) -> Change:
         sys_id=received(row.get("sys_id")),
         values={column: record.fields[column] for column in columns},
         before={column: received(row.get(column)) for column in columns},
+        converted=_converted(table, record, columns) if columns else (),
+    )
+
+
+def _converted(table: Table, record: Wanted, columns: Collection[str]) -> tuple[str, ...]:
+    return tuple(
+        rule.column
+        for rule in table.witnessed
+        if rule.column in columns
+        and not is_shown_as_stored(record.fields[rule.column], table.reader_currency)
     )
 
 
@@ -241,11 +274,8 @@ def _held(table: Table, record: Wanted, holder: Row) -> Change | Problem:
     change = _change(table, record, holder)
     if other_key:
         return change
-    return Change(
+    return change._replace(
         kind="update",
-        key=change.key,
-        document_id=change.document_id,
-        sys_id=sys_id,
         values={**change.values, table.external_key: record.key},
         before={**change.before, table.external_key: ""},
     )
@@ -265,22 +295,19 @@ def differences(table: Table, values: Mapping[str, str], row: Row) -> list[str]:
     changed.extend(
         rule.column
         for rule in table.witnessed
-        if rule.column in values and _amount_differs(rule, values, row, changed)
+        if rule.column in values
+        and (
+            any(trigger in changed for trigger in rule.triggers)
+            or not stored_as_wanted(
+                table, rule, values[rule.column], received(row.get(rule.column))
+            )
+        )
     )
     return changed
 
 
-def _amount_differs(
-    rule: Rule, values: Mapping[str, str], row: Row, changed: Sequence[str]
-) -> bool:
-    """ServiceNow shows the amount in the reader's currency (docs/facts/servicenow.md 7.7)."""
-    if any(trigger in changed for trigger in rule.triggers):
-        return True
-    return not same_presence(values[rule.column], received(row.get(rule.column)))
-
-
-def stored_as_wanted(rule: Rule, wanted: str, stored: str) -> bool:
-    """Whether an echoed value proves that ours was stored; an amount may come back converted."""
+def stored_as_wanted(table: Table, rule: Rule, wanted: str, stored: str) -> bool:
+    """Whether ServiceNow shows that it holds our value; an amount it shows converted."""
     if rule.comparison is Comparison.MONEY:
-        return same_presence(wanted, stored)
+        return same_as_shown(wanted, stored, table.reader_currency)
     return same(rule.comparison, wanted, stored)

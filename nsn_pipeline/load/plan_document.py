@@ -150,6 +150,7 @@ def _change_json(one: PlannedChange) -> dict[str, Any]:
         "sys_id": change.sys_id,
         "values": change.values,
         "before": change.before,
+        **({"converted": change.converted} if change.converted else {}),
     }
 
 
@@ -164,6 +165,7 @@ def _change_of(data: Mapping[str, Any]) -> PlannedChange:
         sys_id=data["sys_id"],
         values=dict(data["values"]),
         before=dict(data["before"]),
+        converted=tuple(data.get("converted", ())),
     )
     return PlannedChange(data["record_type"], data["table"], change)
 
@@ -185,7 +187,7 @@ class Approved:
             return False
         if is_follow_up:
             return agreed.sys_id == change.sys_id and change.values.items() <= agreed.values.items()
-        return agreed == change
+        return agreed.is_same(change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +217,14 @@ def moved(planned: Sequence[PlannedChange], now: Sequence[PlannedChange]) -> lis
     """Every record for which the two differ, in the order of the first."""
     before = {one.identity: one.change for one in planned}
     after = {one.identity: one.change for one in now}
-    return [
+    found = (
         Moved(*identity, before.get(identity), after.get(identity))
         for identity in dict.fromkeys((*before, *after))
-        if before.get(identity) != after.get(identity)
+    )
+    return [
+        one
+        for one in found
+        if one.planned is None or one.now is None or not one.planned.is_same(one.now)
     ]
 
 
@@ -227,6 +233,10 @@ def _named(change: Change) -> str:
 
 
 def _moved_column(column: str, planned: Change, now: Change) -> Iterator[str]:
+    if column in {*planned.converted, *now.converted} and (
+        planned.values.get(column) == now.values.get(column)
+    ):
+        return  # shown differently, and the same
     said, says = (_step(column, change) for change in (planned, now))
     if said != says:
         yield f"{column}: planned {said}, now {says}"

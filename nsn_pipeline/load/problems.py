@@ -123,6 +123,18 @@ def not_stored(column: str, wanted: str, stored: str | None) -> Problem:
     )
 
 
+def other_amount(column: str, wanted: str, stored: str, reader_currency: str) -> Problem:
+    return Problem(
+        Reason.NOT_STORED,
+        None,
+        column,
+        wanted,
+        f"ServiceNow accepted the record but stored {stored!r} for {wanted!r}: look for a business "
+        "rule that changes the amount, or correct SERVICENOW_CURRENCY if our user is not shown "
+        f"amounts in {reader_currency}.",
+    )
+
+
 def not_deleted(sys_id: str) -> Problem:
     return Problem(
         Reason.NOT_STORED,

@@ -73,6 +73,43 @@ def test_users_edits_in_columns_of_servicenow_survive_every_sync(own: Company) -
     assert (row["short_description"], row["due_date"]) == ("Corrected", "2027-02-28")
 
 
+def test_amounts_that_a_user_edits_are_corrected_where_they_can_be_judged(synced: Company) -> None:
+    """Their witnesses stay as they were. The reader is shown US dollars."""
+    bills, orders = ours(synced, "sn_apo_invoice"), ours(synced, "proc_po")
+    bill, abroad = (
+        min(number for number, row in bills.items() if (row["currency"] == "USD") is at_home)
+        for at_home in (True, False)
+    )
+    bill_lines, order_lines = ours(synced, "sn_apo_invoice_line"), ours(synced, "proc_po_item")
+    bill_line = min(key for key in bill_lines if key.startswith(f"{bill}-"))
+    order_line = min(
+        key for key in order_lines if orders[key.partition("-")[0]]["u_currency"] == "USD"
+    )
+    edits = {
+        ("sn_apo_invoice", "total_amount"): bills[bill],
+        ("sn_apo_invoice_line", "line_amount"): bill_lines[bill_line],
+        ("proc_po_item", "cost"): order_lines[order_line],
+    }
+    for (table, column), row in edits.items():
+        synced.edit_in_servicenow(table, row["sys_id"], {column: "USD;0.03"})
+    # Of an amount that is shown converted only its presence can be judged (decision 5)
+    synced.edit_in_servicenow(
+        "sn_apo_invoice",
+        bills[abroad]["sys_id"],
+        {"total_amount": f"{bills[abroad]['currency']};3"},
+    )
+    synced.writes.clear()
+
+    outcome = synced.sync()
+
+    assert outcome.success, outcome.errors
+    assert sorted(synced.writes) == sorted(
+        f"PATCH /api/now/table/{table}/{row['sys_id']}" for (table, _), row in edits.items()
+    )
+    for (table, column), row in edits.items():
+        assert ours(synced, table)[row["u_netsuite_id"]][column] == row[column] != "USD;0.03"
+
+
 def agreement(company: Company, day: str) -> Any:
     """The last result of the check on compared columns of a day's orders."""
     key = dg.AssetCheckKey(ORDERS, "compared_columns_agree")

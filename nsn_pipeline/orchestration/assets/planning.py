@@ -34,7 +34,7 @@ from nsn_pipeline.orchestration.reporting import report_partition, report_totals
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.profiles.model import Profile
 
-COLUMNS = ("table", "kind", "key", "document_id", "sys_id", "values", "before")
+COLUMNS = ("table", "kind", "key", "document_id", "sys_id", "values", "before", "converted")
 _SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 KINDS = ("create", "update", "retire", "unchanged", "skipped", "failed")
 
@@ -199,6 +199,7 @@ def _take_in(
                 "sys_id": change.sys_id,
                 "values": orjson.dumps(change.values).decode(),
                 "before": orjson.dumps(change.before).decode(),
+                "converted": orjson.dumps(change.converted).decode(),
             }
 
 

@@ -4,7 +4,7 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -55,6 +55,7 @@ class FakeServiceNow:
         self.dictionary = dictionary
         self.unique_columns: set[str] = set()
         self.converted: dict[str, Decimal] = {}  # money columns and the rate a read applies
+        self.reader_currency = ""  # amounts in it are not converted
         self.defaults: dict[str, str] = {}
         self.read_only: set[str] = set()  # shown, and never written by us
         self.computed: dict[str, Callable[[dict[str, str]], str]] = {}  # by a rule, on each write
@@ -196,8 +197,11 @@ class FakeServiceNow:
         }
         for name, rate in self.converted.items():
             if shown.get(name):
-                amount = Decimal(shown[name].rpartition(";")[2])
-                shown[name] = str((amount * rate).quantize(Decimal("0.01")))
+                currency, _, text = shown[name].rpartition(";")
+                same = currency == self.reader_currency != ""
+                amount = Decimal(text) * (1 if same else rate)
+                places = Decimal("0.0001" if same else "0.01")
+                shown[name] = f"{amount.quantize(places, ROUND_HALF_UP).normalize():f}"
         for name in self.reference_columns & shown.keys():
             if shown[name]:
                 shown[name] = {"link": f"https://x/{shown[name]}", "value": shown[name]}

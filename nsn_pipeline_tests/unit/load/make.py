@@ -115,10 +115,12 @@ def loader(
     pacer: Pacer | None = None,
     share: int = SHARE,
     before_send: Callable[[Table, Sequence[Change]], None] | None = None,
+    reader_currency: str = "",
 ) -> Loader:
     return Loader(
         fake,
         instance="dev1",
+        reader_currency=reader_currency,
         pacer=pacer or FixedPacer(2, batch_size),
         share=share,
         before_send=before_send,
@@ -158,6 +160,9 @@ def load(
     slept: list[float] | None = None,
     batch_size: int = 50,
     plan_only: bool = False,
+    reader_currency: str = "",
 ) -> LoadResult:
-    with loader(fake, slept=slept, batch_size=batch_size) as writer:
+    with loader(
+        fake, slept=slept, batch_size=batch_size, reader_currency=reader_currency
+    ) as writer:
         return writer.load(target, rows, resolver=using or resolver(fake), plan_only=plan_only)

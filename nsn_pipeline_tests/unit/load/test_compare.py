@@ -1,6 +1,6 @@
 import pytest
 
-from nsn_pipeline.load.compare import received, same, same_presence
+from nsn_pipeline.load.compare import received, same, same_as_shown, same_presence
 from nsn_pipeline.load.table import Comparison
 
 
@@ -82,3 +82,44 @@ def test_converted_amount_is_judged_by_its_presence_only(
     wanted: str, present: str, holds: bool
 ) -> None:
     assert same_presence(wanted, present) is holds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "holds"),
+    [
+        ("USD;30.00", "30", True),
+        ("USD;30.00", "3", False),
+        ("USD;30.00", "30.01", False),
+        ("USD;30.00", "-30", False),
+        ("USD;30.00", "", False),
+        ("USD;0.00", "", True),
+        ("USD;0.00", "0", True),
+        ("USD;0.00", "12", False),
+        ("", "12", False),
+        ("USD;3", "3.2", False),  # a price is written without trailing zeros
+        ("USD;0.12345678", "0.1235", True),  # and finer than what is shown
+        ("USD;0.12345678", "0.12", True),
+        ("USD;0.12345678", "0.13", False),
+        ("USD;1.25E+2", "125", True),
+        ("EUR;30.00", "32.5", True),  # converted
+        ("USD;30.00", "a" * 32, True),  # an FX column shows the sys_id of its amount
+        ("USD;30.00", "1" * 32, True),
+    ],
+)
+def test_amount_in_the_readers_currency_is_judged_to_half_a_cent(
+    wanted: str, present: str, holds: bool
+) -> None:
+    assert same_as_shown(wanted, present, "USD") is holds
+
+
+@pytest.mark.parametrize(
+    ("present", "holds"), [("13", True), ("12", True), ("12.4", True), ("11", False)]
+)
+def test_price_in_a_currency_without_cents_is_judged_to_half_a_unit(
+    present: str, holds: bool
+) -> None:
+    assert same_as_shown("JPY;12.5", present, "JPY") is holds
+
+
+def test_without_a_known_reader_currency_an_amount_is_judged_by_presence() -> None:
+    assert same_as_shown("USD;30.00", "3", "")

@@ -71,6 +71,32 @@ def test_amount_that_was_not_stored_at_all_is_noticed() -> None:
     assert problem.column == "total_amount"
 
 
+@pytest.mark.parametrize("kind", ["create", "update"])
+def test_another_amount_in_the_readers_currency_is_not_stored(kind: str) -> None:
+    values = bill(supplier="aa") | ({"u_netsuite_id": "9"} if kind == "create" else {})
+    change = Change(kind, "9", "9", "1", values, {})
+    echo = {**values, "sys_id": "1", "total_amount": "1", "u_total_amount": "30"}
+    echo["u_netsuite_id"] = "9"
+    status = 201 if kind == "create" else 200
+    judgement = judge(
+        prepare(BILL, reader_currency="USD"), change, answer(status, {"result": echo})
+    )
+    assert judgement.verdict is Verdict.FAILED
+    (problem,) = judgement.problems
+    assert (problem.reason, problem.column) == (Reason.NOT_STORED, "total_amount")
+    assert "stored '1' for 'USD;30.00'" in problem.remedy
+    assert "SERVICENOW_CURRENCY" in problem.remedy
+
+
+def test_creation_whose_amount_comes_back_as_it_was_sent_needs_no_full_read_back() -> None:
+    values = bill(supplier="aa") | {"u_netsuite_id": "9"}
+    echo = {**values, "sys_id": "1", "total_amount": "30", "u_total_amount": "30.00"}
+    echo["sys_mod_count"] = "0"
+    change = Change("create", "9", "9", "1", values, {})
+    judgement = judge(prepare(BILL, reader_currency="USD"), change, answer(201, {"result": echo}))
+    assert (judgement.verdict, judgement.version) == (Verdict.CONFIRMED, "0")
+
+
 def test_column_that_servicenow_owns_may_be_overwritten_or_hidden() -> None:
     change = Change("create", "451", "451", "a" * 32, {**SENT, "notes": "x"}, {})
     for echo in ({**ECHO, "notes": "other"}, {k: v for k, v in ECHO.items() if k != "notes"}):

@@ -13,8 +13,9 @@ ACME = {"name": "Acme", "phone": "", "u_active": "true", "notes": "first"}
 ROW = {"sys_id": "f" * 32, "u_netsuite_id": "451", **ACME}
 
 
-def run(target: Target, *wanted: Wanted, present=None, **options):
-    return plan(prepare(target), wanted, present or {}, instance="dev1", **options)
+def run(target: Target, *wanted: Wanted, present=None, reader_currency="", **options):
+    table = prepare(target, reader_currency=reader_currency)
+    return plan(table, wanted, present or {}, instance="dev1", **options)
 
 
 def test_absent_record_is_created_with_its_own_sys_id_its_key_and_every_column() -> None:
@@ -78,6 +79,30 @@ def test_amount_goes_along_when_witness_or_currency_differ(differing: dict[str, 
         "total_amount": "USD;30.00",
         **{name: wanted[name] for name in differing},
     }
+
+
+def test_amount_in_the_readers_currency_is_corrected_though_its_witness_is_right() -> None:
+    wanted = bill(supplier="aa")
+    row = {"sys_id": "1", **wanted, "total_amount": "3", "u_total_amount": "30"}
+    (change,) = run(
+        BILL, Wanted("9", "9", wanted), present={"9": [row]}, reader_currency="USD"
+    ).changes
+    assert (change.values, change.before) == (
+        {"total_amount": "USD;30.00"},
+        {"total_amount": "3"},
+    )
+    assert change.converted == ()
+
+
+@pytest.mark.parametrize("reader_currency", ["EUR", ""], ids=["another", "not known"])
+def test_plan_marks_amounts_it_was_shown_converted(reader_currency: str) -> None:
+    wanted = bill(supplier="aa")
+    row = {"sys_id": "1", **wanted, "total_amount": "27.41", "u_total_amount": "29"}
+    (change,) = run(
+        BILL, Wanted("9", "9", wanted), present={"9": [row]}, reader_currency=reader_currency
+    ).changes
+    assert change.values.keys() == {"total_amount", "u_total_amount"}
+    assert change.converted == ("total_amount",)
 
 
 def test_several_records_under_one_key_are_a_problem_and_none_is_updated() -> None:

@@ -1,12 +1,14 @@
 """A plan as data: what is saved is what is read, and nothing else is taken for it."""
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import ConfigurationError
-from nsn_pipeline.load.plan import Change
+from nsn_pipeline.load.plan import Change, Wanted, plan_retirement
 from nsn_pipeline.load.plan_document import (
     FORMAT,
     Approved,
@@ -18,8 +20,19 @@ from nsn_pipeline.load.plan_document import (
     read_plan,
 )
 from nsn_pipeline.load.sys_id import deterministic_sys_id
+from nsn_pipeline.load.table import prepare
+from nsn_pipeline.profiles.model import Retirement
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
-from nsn_pipeline_tests.unit.load.make import VENDOR, load, loader, resolver, vendors
+from nsn_pipeline_tests.unit.load.make import (
+    BILL,
+    VENDOR,
+    bill,
+    frame,
+    load,
+    loader,
+    resolver,
+    vendors,
+)
 
 TABLE = "core_company"
 UPDATE = Change("update", "1", "1", "a" * 32, {"name": "New"}, {"name": "Old"})
@@ -28,7 +41,11 @@ DELETE = Change("retire", "3-1", "3", "c" * 32, {}, {"name": "Gone"})
 
 
 def planned(*changes: Change) -> list[PlannedChange]:
-    return [PlannedChange("vendor", TABLE, change) for change in changes]
+    return planned_for(TABLE, *changes)
+
+
+def planned_for(table: str, *changes: Change) -> list[PlannedChange]:
+    return [PlannedChange("vendor", table, change) for change in changes]
 
 
 def document(*changes: Change) -> PlanDocument:
@@ -43,7 +60,15 @@ def document(*changes: Change) -> PlanDocument:
     )
 
 
-@pytest.mark.parametrize("changes", [(), (UPDATE,), (UPDATE, CREATE, DELETE)])
+ABROAD = Change(
+    "update", "9", "9", "d" * 32,
+    {"total_amount": "EUR;30.00", "u_total_amount": "30.00"},
+    {"total_amount": "31.20", "u_total_amount": "29"},
+    ("total_amount",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [(), (UPDATE,), (UPDATE, CREATE, DELETE), (ABROAD,)])
 def test_what_is_saved_is_what_is_read(changes: tuple[Change, ...]) -> None:
     saved = document(*changes)
     assert read_plan(saved.text(), "p.json") == saved
@@ -115,6 +140,60 @@ def test_what_moved_is_said(
 
 def test_the_same_plan_in_another_order_has_not_moved() -> None:
     assert moved(planned(UPDATE, CREATE), planned(CREATE, UPDATE)) == []
+
+
+def at_another_rate(change: Change) -> Change:
+    return change._replace(before={**change.before, "total_amount": "33.07"})
+
+
+def test_amount_that_is_shown_at_another_rate_has_not_moved() -> None:
+    now = at_another_rate(ABROAD)
+    assert moved(planned(ABROAD), planned(now)) == []
+    assert Approved(planned(ABROAD)).permits(TABLE, now, is_follow_up=False)
+
+
+def test_what_moved_beside_an_amount_at_another_rate_is_said_alone() -> None:
+    edited = at_another_rate(ABROAD)
+    edited = edited._replace(before={**edited.before, "u_total_amount": "28"})
+    (one,) = moved(planned(ABROAD), planned(edited))
+    assert list(one.lines()) == ["u_total_amount: planned '29' -> '30.00', now '28' -> '30.00'"]
+    assert not Approved(planned(ABROAD)).permits(TABLE, edited, is_follow_up=False)
+
+
+def test_amount_that_is_shown_as_it_is_stored_has_moved_with_its_edit() -> None:
+    judged = ABROAD._replace(converted=())
+    assert len(moved(planned(judged), planned(at_another_rate(judged)))) == 1
+
+
+def test_amounts_of_a_deleted_record_are_no_reason_to_plan_again() -> None:
+    bill = replace(BILL, retire=Retirement("delete"))
+    row = {"sys_id": "1", "u_netsuite_id": "9", "total_amount": "31.20", "u_total_amount": "30"}
+    gone = [Wanted("9", "9", {})]
+    then, now, other = (
+        plan_retirement(prepare(bill), gone, {"9": [{**row, **shown}]}).changes
+        for shown in ({}, {"total_amount": "33.07"}, {"u_total_amount": "29"})
+    )
+    assert moved(planned(*then), planned(*now)) == []
+    assert len(moved(planned(*then), planned(*other))) == 1
+
+
+def test_plan_of_a_foreign_amount_is_carried_out_at_another_rate() -> None:
+    fake = FakeServiceNow()
+    fake.seed("core_company", [{"sys_id": "v" * 32, "u_netsuite_id": "451"}])
+    fake.converted, fake.reader_currency = {"total_amount": Decimal("1.04")}, "USD"
+    rows = [
+        frame(BILL, {"9": bill(currency="EUR", total_amount=f"EUR;{total}", u_total_amount=total)})
+        for total in ("29.00", "30.00")
+    ]
+    load(fake, rows[0], target=BILL, reader_currency="USD")
+    agreed = load(fake, rows[1], target=BILL, reader_currency="USD", plan_only=True).plan.changes
+    fake.converted = {"total_amount": Decimal("1.10")}
+    fake.writes.clear()
+    with loader(fake, reader_currency="USD") as writer:
+        writer.limit_to(Approved(planned_for("sn_apo_invoice", *agreed)))
+        result = writer.load(BILL, rows[1], resolver=resolver(fake))
+    assert {key: r.status for key, r in result.records.items()} == {"9": "updated"}
+    assert [body for _, _, body in fake.writes] == [agreed[0].values]
 
 
 # -- the load step holds to the plan, too ----------------------------------------------------------
