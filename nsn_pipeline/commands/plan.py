@@ -17,6 +17,7 @@ from rich.console import Console
 
 from nsn_pipeline.audit.plan_privacy import shown_apart, shown_change
 from nsn_pipeline.audit.trail_privacy import Privacy
+from nsn_pipeline.commands.plan_outcome import left_out
 from nsn_pipeline.commands.summary import Summary, summarize
 from nsn_pipeline.commands.sync import (
     SyncRequest,
@@ -193,8 +194,8 @@ def apply_plan(console: Console, path: Path) -> Summary:
     """Carry out a saved plan, if planning again comes to the same; otherwise write nothing.
 
     The two systems go on while it is written. A change that is due by then and is not the agreed
-    one is left alone, fails its document with NOT_IN_PLAN and is counted in the last note; the rest
-    of the plan is written (docs/decisions/0013). Never is anything written that was not agreed.
+    one is left alone and fails its document with NOT_IN_PLAN; the last notes say which changes were
+    left out and why. The rest is written (docs/decisions/0013), and never what was not agreed.
     """
     plan = load_plan(path)
     check_plan(console, plan)
@@ -203,6 +204,10 @@ def apply_plan(console: Console, path: Path) -> Summary:
         digest = keep_plan(load_settings().project.home, plan, instance)
     summary = run_sync(console, request_of(plan), tags={APPROVED_TAG: digest})
     summary.notes.append(f"{summary.written:,} of {plan.writes:,} planned changes carried out")
+    if summary.written < plan.writes:
+        with Connections(load_settings(), run_id="plan") as connections:
+            left = left_out(plan.changes, connections.trail.entries(), summary.runs)
+        summary.notes.extend(left.notes())
     return summary
 
 

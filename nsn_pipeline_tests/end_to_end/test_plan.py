@@ -15,7 +15,7 @@ from rich.console import Console
 
 from nsn_pipeline.commands.plan import PlanResult, apply_plan, load_plan, run_plan, save_plan
 from nsn_pipeline.commands.plan_text import print_plan
-from nsn_pipeline.commands.sync import SyncRequest
+from nsn_pipeline.commands.sync import SyncRequest, run_sync
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.orchestration.assets import conformed
 from nsn_pipeline.orchestration.assets.conformed import Conformed
@@ -256,6 +256,27 @@ def test_a_plan_says_what_the_brake_will_not_let_go(
     text = " ".join(printed(result).split())
     assert "RETIREMENT_HELD" in text
     assert "--allow-retire" in text
+
+
+def test_a_change_that_was_no_longer_needed_when_it_was_due_is_named(
+    edited: Edited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plan.json"
+    plan = run_plan(QUIET, REQUEST).plan
+    save_plan(plan, path)
+    (one,) = plan.changes
+
+    def done_by_hand(*args: Any, **options: Any) -> Any:
+        edited.company.edit_in_servicenow(one.table, one.change.sys_id, one.change.values)
+        edited.company.writes.clear()
+        return run_sync(*args, **options)
+
+    monkeypatch.setattr("nsn_pipeline.commands.plan.run_sync", done_by_hand)
+    summary = apply_plan(QUIET, path)
+    assert (summary.errors, edited.company.writes) == ([], [])
+    assert summary.notes[-2] == "0 of 1 planned changes carried out"
+    assert "no longer needed" in summary.notes[-1]
+    assert f"update sn_apo_invoice {edited.bill}" in summary.notes[-1]
 
 
 def both_systems_move(edited: Edited, _path: Path) -> None:
