@@ -142,7 +142,8 @@ class Loader:
             read = {key: rows[key] for key in wanted if key in rows}
             if share.is_late:
                 read = self._without_changes(table, wanted, read)
-            step = partial(self._plan, table, ledger, read)
+            ahead = plan_only or self._approved is not None
+            step = partial(self._plan, table, ledger, read, ahead=ahead)
             return self._run(table, ledger, step, share, plan_only=plan_only, defer=defer)
 
         for part in worked(shares(ready.records, self._share), work):
@@ -267,12 +268,16 @@ class Loader:
         share.to_tell.pass_on()
         return True
 
-    def _plan(self, table: Table, ledger: Ledger, known: Rows) -> Plan:
+    def _plan(self, table: Table, ledger: Ledger, known: Rows, *, ahead: bool) -> Plan:
+        """What is to be done by now. `ahead`: also what a creation would only find out by being
+        refused, as one that is planned or agreed to must be the one that is carried out.
+        """
         unknown = [key for key in ledger.open if key not in known]
         present, hidden = self._look_ups.of(table, table.external_key, unknown)
         present.update(known)
         known.clear()  # of the moment before the first write: looked up from now on
-        absent = [key for key in ledger.clashed if not present.get(key)]
+        created = ledger.open if ahead and table.create else ledger.clashed
+        absent = [key for key in created if key not in hidden and not present.get(key)]
         sys_ids = [deterministic_sys_id(self._instance, table.name, key) for key in absent]
         by_sys_id, unseen = self._look_ups.of(table, "sys_id", sys_ids)
         hidden |= {key for key, sys_id in zip(absent, sys_ids, strict=True) if sys_id in unseen}

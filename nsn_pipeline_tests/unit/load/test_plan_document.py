@@ -220,6 +220,59 @@ def test_agreed_changes_are_carried_out_and_no_others() -> None:
     assert list(fake.by_key(TABLE)) == ["v1"]
 
 
+def with_our_record_under(fake: FakeServiceNow, other_key: str) -> dict[str, str]:
+    """Somebody cleared or changed the key of the record that was made for v1."""
+    load(fake, vendors(v1="Acme"))
+    row = fake.tables[TABLE][deterministic_sys_id("dev1", TABLE, "v1")]
+    row["u_netsuite_id"] = other_key
+    fake.writes.clear()
+    return row
+
+
+def test_plan_of_a_record_whose_key_was_cleared_is_what_a_sync_does() -> None:
+    fake = FakeServiceNow()
+    row = with_our_record_under(fake, "")
+    rows = vendors(v1="Acme Ltd", v2="Bolt")
+    agreed = {change.key: change for change in plan_of(fake, rows)}
+    assert (agreed["v1"].kind, agreed["v1"].sys_id) == ("update", row["sys_id"])
+    assert agreed["v1"].values == {"name": "Acme Ltd", "u_netsuite_id": "v1"}
+    assert agreed["v2"].kind == "create"
+    twin = FakeServiceNow()
+    with_our_record_under(twin, "")
+
+    result = bound(fake, rows, *agreed.values())
+    plain = load(twin, rows)
+
+    expected = {"v1": "updated", "v2": "created"}
+    for done in (result, plain):
+        assert {key: record.status for key, record in done.records.items()} == expected
+    assert ("PATCH", TABLE, agreed["v1"].values) in fake.writes
+    assert sorted(fake.tables[TABLE]) == sorted(twin.tables[TABLE])
+    assert {k: {**r, "sys_mod_count": ""} for k, r in fake.tables[TABLE].items()} == {
+        k: {**r, "sys_mod_count": ""} for k, r in twin.tables[TABLE].items()
+    }
+
+
+@pytest.mark.parametrize("is_hidden", [False, True], ids=["key of another", "hidden from us"])
+def test_plan_of_a_record_that_cannot_be_made_fails_as_a_sync_does(is_hidden: bool) -> None:
+    fake = FakeServiceNow()
+    row = with_our_record_under(fake, "" if is_hidden else "v9")
+    if is_hidden:
+        fake.unseen.add(row["sys_id"])
+    before = dict(row)
+    results = [
+        load(fake, vendors(v1="Acme Ltd"), plan_only=True),
+        bound(fake, vendors(v1="Acme Ltd"), CREATE._replace(key="v1")),
+        load(fake, vendors(v1="Acme Ltd")),
+    ]
+    reason = Reason.HIDDEN_IN_SERVICENOW if is_hidden else Reason.KEY_CONFLICT
+    for result in results:
+        (problem,) = result.records["v1"].problems
+        assert problem.reason is reason
+        assert "create" not in result.plan.counts() or result is results[-1]
+    assert (fake.tables[TABLE], fake.writes) == ({row["sys_id"]: before}, [])
+
+
 def test_record_that_was_edited_after_the_check_is_left_alone() -> None:
     fake = FakeServiceNow()
     load(fake, vendors(v1="Acme"))
