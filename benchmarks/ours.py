@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from nsn_pipeline.clients.tokens import basic_auth
 from nsn_pipeline.load.documents import load_documents
 from nsn_pipeline.load.pacing import LARGEST_BATCH, AdaptivePacer, Pacer
 from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.orchestration.assets.load_outcome import record_documents
 from nsn_pipeline.orchestration.rare_collections import rare_collections
@@ -82,12 +83,14 @@ class Pipeline:
             ) as loader,
         ):
             resolver = Resolver(loader, {TARGET.record_type: TARGET})
-            result = load_documents(loader, TARGET, rows, resolver=resolver)
             day_of = dict.fromkeys(rows["_document_id"], DAY)
-            record_load(connections, TARGET.record_type, result.documents, day_of)
-            record_documents(  # the asset's own last step
-                connections, TARGET.record_type, result.documents, day_of, _UNREAD
-            )
+
+            def ended(documents: Sequence[DocumentRow]) -> None:  # the asset's own
+                record_load(connections, TARGET.record_type, documents, day_of)
+                record_documents(connections, TARGET.record_type, documents, day_of, _UNREAD)
+
+            result = load_documents(loader, TARGET, rows, resolver=resolver, on_whole=ended)
+            ended([row for row in result.documents if row.document_id not in result.told])
         return {name: count for name, count in result.tables[0].counts().items() if count}
 
 
@@ -96,11 +99,15 @@ def pipeline(served: Served, home: Path, *, connections: int) -> Iterator[Pipeli
     """The pipeline's own parts, with the embedded Redis of `home`."""
     with ExitStack() as stack:
         redis = stack.enter_context(connect(None, home))
+        limiter = RedisLimiter(
+            redis.client, f"servicenow:bench-{connections}", connections, keeps=True
+        )
+        stack.callback(limiter.close)
         http = Http(
             system="servicenow",
             base_url=served.url,
             auth=basic_auth(USER, PASSWORD),
-            limiter=RedisLimiter(redis.client, f"servicenow:bench-{connections}", connections),
+            limiter=limiter,
             verify=str(served.certificate),
         )
         stack.callback(http.close)

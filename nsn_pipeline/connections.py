@@ -309,7 +309,10 @@ class Connections:
     def _limiter(self, name: str, limit: int) -> Limiter:
         wait_s = BRIEF_WAIT_S if self._brief else WAIT_S
         presence = self.redis.presence
-        shared = RedisLimiter(self.redis.client, name, limit, wait_s=wait_s, presence=presence)
+        shared = RedisLimiter(
+            self.redis.client, name, limit, wait_s=wait_s, presence=presence, keeps=True
+        )
+        self._closing.callback(shared.close)
         return FallbackLimiter(shared, name=name, limit=limit, presence=presence)
 
     def _http(

@@ -283,8 +283,12 @@ class ServiceNowClient:
         *,
         idempotent: bool | None = None,
         patient: bool = True,
+        on_answer: Callable[[], None] | None = None,
     ) -> list[BatchReply]:
         """Send one batch; a reply per item, in order. Raises only when the whole call failed.
+
+        `on_answer` is called when the answer is there and before it is taken apart, which takes as
+        long as it is: another call may be made meanwhile.
 
         A batch of reads is repeated like any read. One that writes is not repeated once it may
         have been received: it raises OutcomeUnknownError, for each of its writes. Neither is it
@@ -302,6 +306,8 @@ class ServiceNowClient:
             idempotent=safe,
             patient=safe and patient,
         )
+        if on_answer is not None:
+            on_answer()
         where = Where(self._http.system, f"POST {BATCH_PATH}", response.status_code)
         return decode(
             response.content,

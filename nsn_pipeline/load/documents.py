@@ -5,11 +5,10 @@ A document is `loaded` only when its header and every one of its lines are prove
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -23,26 +22,9 @@ from nsn_pipeline.load.resolver import Resolver, line_type
 from nsn_pipeline.load.retire import Gone, Members, members_of_sets
 from nsn_pipeline.load.table import prepare
 from nsn_pipeline.load.wanted import texts
+from nsn_pipeline.load.whole import DocumentRow, DocumentStatus, Whole
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.profiles.model import Target
-
-DocumentStatus = Literal["loaded", "retired", "skipped", "failed", "planned"]
-
-
-class DocumentRow(NamedTuple):
-    """What became of one document. `content_hash` covers header and lines as they were wanted.
-
-    `waits_for` are the records it would be linked to once they are in ServiceNow: it was written
-    without.
-    """
-
-    document_id: str
-    status: DocumentStatus
-    sys_id: str
-    content_hash: str
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
-    waits_for: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +37,8 @@ class DocumentResult:
     # Lines or postings that ServiceNow holds and the document, read whole, no longer has. Until
     # they are retired (`load.retire`), their documents are not whole.
     gone: list[Gone] = field(default_factory=list[Gone])
+    # Documents that `on_whole` was told of
+    told: Collection[str] = ()
     # Documents that NetSuite has ended and ServiceNow shows live: nothing of them was written, and
     # they have no row in `documents`.
     ending: list[DocumentRow] = field(default_factory=list[DocumentRow])
@@ -88,8 +72,12 @@ def load_documents(
     resolver: Resolver,
     plan_only: bool = False,
     may_end: bool = True,
+    on_whole: Callable[[Sequence[DocumentRow]], None] | None = None,
 ) -> DocumentResult:
     """Load one record type. Raises only for a system that cannot be written to at all.
+
+    `on_whole` is told of documents that were written and are whole while later ones of a long list
+    are still sent; the result names them (`told`).
 
     Unless it `may_end` them, documents that would turn void, closed or inactive are left out and
     named: whether so many may is for the run as a whole to say (`load.brake`).
@@ -107,6 +95,7 @@ def load_documents(
                 *(loader, target, headers, lines, hashes, resolver),
                 plan_only=plan_only,
                 may_end=may_end,
+                on_whole=on_whole,
             )
         finally:
             loader.sending.set()
@@ -122,10 +111,15 @@ def _load(  # noqa: PLR0917
     *,
     plan_only: bool,
     may_end: bool,
+    on_whole: Callable[[Sequence[DocumentRow]], None] | None,
 ) -> DocumentResult:
     hidden: dict[str, Problem] = {}
     postings = _set_of_postings(loader, target, headers, hidden)
     gone = postings.gone
+    whole = Whole(on_whole, hashes)
+    has_lines = target.lines is not None and lines is not None
+    if not has_lines:
+        whole.expect(headers, but=_lost(gone, hidden))
     header_result = loader.load(
         target,
         headers,
@@ -133,6 +127,7 @@ def _load(  # noqa: PLR0917
         plan_only=plan_only,
         defer=None if may_end else partial(ends, prepare(target)),
         known=postings.rows,
+        on_part=None if has_lines else whole.add,
     )
     deferred = {change.document_id: change for change in header_result.deferred.values()}
     if deferred:
@@ -151,6 +146,7 @@ def _load(  # noqa: PLR0917
         # Read before the new lines are written: then there is little to read of new documents.
         below = _set_of_lines(loader, target.lines, records, chosen, hidden)
         gone = below.gone
+        whole.expect(chosen, records, but=_lost(gone, hidden))
         line_result = loader.load(
             target.lines,
             chosen,
@@ -159,6 +155,7 @@ def _load(  # noqa: PLR0917
             parent_type=target.record_type,
             plan_only=plan_only,
             known=below.rows,
+            on_part=whole.add,
         )
         tables.append(line_result)
         for document_id, parts in _of_documents(chosen, line_result).items():
@@ -166,11 +163,15 @@ def _load(  # noqa: PLR0917
     for document_id, problem in hidden.items():
         unseen = RecordResult(document_id, document_id, "failed", "", (problem,))
         records[document_id].append(unseen)
-    lost = {row.document_id for row in gone} | hidden.keys()
-    _settle_drift(loader, target, (headers, lines), records, tables, resolver=resolver, lost=lost)
+    _settle_drift(
+        *(loader, target, (headers, lines), records, tables),
+        resolver=resolver,
+        lost=_lost(gone, hidden),
+    )
     loader.sending.set()  # if nothing was to be sent
     rows = [
-        _row(document_id, records[document_id], text, _waits_for(document_id, tables))
+        whole.rows.get(document_id)
+        or _row(document_id, records[document_id], text, _waits_for(document_id, tables))
         for document_id, text in hashes.result().items()
         if document_id not in deferred
     ]
@@ -178,7 +179,7 @@ def _load(  # noqa: PLR0917
         DocumentRow(document_id, "planned", change.sys_id, hashes.result()[document_id])
         for document_id, change in deferred.items()
     ]
-    return DocumentResult(rows, tables, held_back, gone, ending)
+    return DocumentResult(rows, tables, held_back, gone, whole.rows.keys(), ending)
 
 
 def left_live(target: Target, ending: Iterable[DocumentRow], why: str) -> DocumentResult:
@@ -226,6 +227,11 @@ def _keys_by_document(frame: pd.DataFrame) -> dict[str, set[str]]:
     for key, document_id in zip(texts(frame, "_key"), texts(frame, "_document_id"), strict=True):
         keys[document_id].add(key)
     return keys
+
+
+def _lost(gone: Iterable[Gone], hidden: Mapping[str, Problem]) -> set[str]:
+    """Documents that are not whole even if all of their records are in place."""
+    return {row.document_id for row in gone} | hidden.keys()
 
 
 def _waits_for(document_id: str, tables: Iterable[LoadResult]) -> tuple[str, ...]:

@@ -63,7 +63,13 @@ class LoadResult:
         self.plan.drift.update(part.plan.drift)
         self.drift.update(part.drift)
         self.deferred.update(part.deferred)
+        for document_id, references in part.waits_for.items():
+            self.waits_for.setdefault(document_id, set()).update(references)
         self.calls += part.calls
+
+    def fail(self, key: str, document_id: str, found: tuple[Problem, ...]) -> None:
+        """Enter a record that is not sent."""
+        self.records[key] = RecordResult(key, document_id, "failed", "", found)
 
     def counts(self) -> dict[str, int]:
         statuses = Counter(record.status for record in self.records.values())

@@ -9,7 +9,7 @@ comes of it but a clash: a creation carries its own sys_id, and a change sets th
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from nsn_pipeline.errors import (
     Where,
 )
 from nsn_pipeline.load.judge import VERSION, Answer, Judgement, Verdict, judge, prove
-from nsn_pipeline.load.lanes import Lanes
+from nsn_pipeline.load.lanes import Lane, Lanes
 from nsn_pipeline.load.lookups import Found
 from nsn_pipeline.load.plan import Change
 from nsn_pipeline.load.shares import Course, Share
@@ -47,7 +47,11 @@ class Reply(Answer, Protocol):
 class BatchClient(Protocol):
     """The writing half of the ServiceNow client, and the look-up that proves it."""
 
-    def batch(self, requests: Sequence[BatchItem]) -> Sequence[Reply]: ...
+    def batch(
+        self, requests: Sequence[BatchItem], *, on_answer: Callable[[], None]
+    ) -> Sequence[Reply]:
+        """`on_answer` is called when the answer is there, and before it is read."""
+        ...
 
     def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found: ...
 
@@ -99,7 +103,7 @@ class Sender:
     def send(self, changes: Sequence[Change]) -> Sent:
         """Send all changes; raises what no repetition can cure, after the open calls have ended."""
         self._waiting.extend(changes)
-        self._working = min(self._lanes.ceiling, len(changes))
+        self._working = min(self._lanes.workers, len(changes))
         futures = [self._lanes.executor.submit(self._work) for _ in range(self._working)]
         try:
             wait(futures)
@@ -123,11 +127,11 @@ class Sender:
     def _step(self) -> bool:
         """Make one call; False when nothing is left to do."""
         rest_s = None
-        with self._lanes.lane():
+        with self._lanes.lane() as lane:
             if batch := self._take():
-                rest_s = self._send(batch)
+                rest_s = self._send(lane, batch)
             elif keys := self._take_unproven():
-                rest_s = self._prove(keys)
+                rest_s = self._prove(lane, keys)
             else:
                 return False
         self._lanes.rest(rest_s)
@@ -159,21 +163,24 @@ class Sender:
                 self._working -= 1
             return [self._unproven.popleft() for _ in range(share)]
 
-    def _send(self, batch: list[Change]) -> float | None:
+    def _send(self, lane: Lane, batch: list[Change]) -> float | None:
         """Send a batch; the seconds to rest afterwards."""
         items = [self._item(str(number), change) for number, change in enumerate(batch)]
         started = self._lanes.clock()
         try:
-            replies = self._client.batch(items)
+            replies = self._client.batch(items, on_answer=lane.give_up)
         except ThrottledError as error:
             return self._throttled(batch, error)
         except NotSentError as error:  # nothing to learn from: it is the queue for a lease
             self._record(dict.fromkeys((change.key for change in batch), _unknown(error)), error)
             return None
         except (TransientError, OutcomeUnknownError) as error:
-            self._lanes.answered(self._table.name, len(batch), 0, self._lanes.clock() - started)
+            lane.give_up()
+            seconds = self._lanes.clock() - started
+            self._lanes.answered(lane, self._table.name, len(batch), 0, seconds)
             self._record(dict.fromkeys((change.key for change in batch), _unknown(error)), error)
             return None
+        lane.give_up()
         took_s = next((reply.took_s for reply in replies), 0.0) or self._lanes.clock() - started
         by_id = {reply.id: reply for reply in replies}
         judged = {
@@ -183,7 +190,7 @@ class Sender:
             for number, change in enumerate(batch)
         }
         not_run = [change for change in batch if judged[change.key].verdict is Verdict.RESEND]
-        self._lanes.answered(self._table.name, len(batch), len(batch) - len(not_run), took_s)
+        self._lanes.answered(lane, self._table.name, len(batch), len(batch) - len(not_run), took_s)
         self._record(judged)
         self._watch_keys(judged[change.key] for change in batch if change.kind == "create")
         self._resend(not_run, len(batch))
@@ -243,7 +250,7 @@ class Sender:
                 stuck = Judgement(Verdict.UNKNOWN, words="ServiceNow ran nothing of the batch")
                 self._sent.judgements.update(dict.fromkeys((c.key for c in not_run), stuck))
 
-    def _prove(self, keys: list[str]) -> float | None:
+    def _prove(self, lane: Lane, keys: list[str]) -> float | None:
         """Read confirmed creations back: each is there once, as the version that was echoed."""
         name, key_column = self._table.name, self._table.external_key
         started = self._lanes.clock()
@@ -254,7 +261,8 @@ class Sender:
             with self._lock:
                 self._unproven.extendleft(reversed(keys))
             return rest_s
-        self._lanes.answered(name, 0, 0, self._lanes.clock() - started)
+        lane.give_up()
+        self._lanes.answered(lane, name, 0, 0, self._lanes.clock() - started)
         judgements = self._sent.judgements
         for key in keys:
             if key not in found.hidden:  # else: the next look-up says so

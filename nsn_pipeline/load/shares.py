@@ -5,7 +5,7 @@ sent in turn: side by side they would also end, and be prepared, side by side.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -118,8 +118,9 @@ def shares(items: Sequence[Item], size: int) -> list[Share[Item]]:
 
 def worked(
     parts: Sequence[Share[Item]], work: Callable[[Share[Item]], Outcome]
-) -> Iterator[Outcome]:
-    """The outcomes in order. After a failure no share is begun, and those under way are waited for.
+) -> Generator[Outcome]:
+    """The outcomes in order. After a failure no share is begun, and those under way are waited for;
+    so they are when it is closed before the end.
 
     A single share is worked on in the calling thread.
     """

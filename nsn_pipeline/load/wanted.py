@@ -3,7 +3,8 @@
 Frames are turned into dicts once, column by column; each distinct reference is resolved once.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.load import problems
-from nsn_pipeline.load.plan import Wanted
+from nsn_pipeline.load.plan import Wanted, distinct, is_safe_key
 from nsn_pipeline.load.resolver import Found, Resolver, is_reference, parse_reference
 from nsn_pipeline.load.table import Rule, Table
 
@@ -26,6 +27,29 @@ class Resolved:
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # What documents were written without and would be linked to: `purchase_order:4711`
     waits_for: dict[str, set[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Every reference of a frame by its text, and what is known of each: looked up once, so that
+    all parts of a long list are judged by the same answers.
+    """
+
+    parsed: Mapping[str, tuple[str, str]]
+    found: Mapping[str, Found]
+
+
+def distinct_rows(table: Table, frame: pd.DataFrame) -> tuple[list[int], dict[str, Problem]]:
+    """The positions of the rows to load, one per key, and what is wrong with other keys."""
+    keys = texts(frame, "_key")
+    times = Counter(keys)
+    odd = {key for key, count in times.items() if count > 1 or not is_safe_key(key)}
+    if not odd:
+        return list(range(len(keys))), {}
+    suspects = frame.iloc[[at for at, key in enumerate(keys) if key in odd]]
+    _, refused = distinct(table, read_records(table, suspects))
+    first = {key: at for at, key in reversed(list(enumerate(keys)))}
+    return [at for at, key in enumerate(keys) if key not in refused and first[key] == at], refused
 
 
 def read_records(table: Table, frame: pd.DataFrame) -> list[Wanted]:
@@ -58,8 +82,21 @@ def texts(frame: pd.DataFrame, column: str) -> list[str]:
     return cast("list[str]", values.to_pylist())
 
 
+def look_up_references(
+    table: Table, frame: pd.DataFrame, resolver: Resolver, *, parent_type: str
+) -> References:
+    """Look up what the `ref:` texts of all rows refer to; `parent_type` is what `parent` means."""
+    parsed = {
+        text: parse_reference(text, parent_type=parent_type)
+        for text in {text for rule in table.references for text in texts(frame, rule.column)}
+        if is_reference(text)
+    }
+    resolver.fetch(parsed.values())
+    return References(parsed, {text: resolver.find(*one) for text, one in parsed.items()})
+
+
 def resolve_references(
-    table: Table, records: Iterable[Wanted], resolver: Resolver, *, parent_type: str
+    table: Table, records: Iterable[Wanted], references: References, resolver: Resolver
 ) -> Resolved:
     """Put sys_ids in place of `ref:` texts.
 
@@ -69,17 +106,9 @@ def resolve_references(
     be right as it is, and would be cleared.
     """
     kept = list(records)
-    references = {
-        text: parse_reference(text, parent_type=parent_type)
-        for text in {
-            record.fields.get(rule.column, "") for rule in table.references for record in kept
-        }
-        if is_reference(text)
-    }
-    if not references:
+    found = references.found
+    if not found:
         return Resolved(kept)
-    resolver.fetch(references.values())
-    found = {text: resolver.find(*reference) for text, reference in references.items()}
     result = Resolved()
     for record in kept:
         faults: list[Problem] = []
@@ -94,13 +123,13 @@ def resolve_references(
                 continue
             record.fields[rule.column] = sys_id or ""
             if sys_id is None:
-                problem = _unresolved(rule, references[text], found[text], resolver)
+                problem = _unresolved(rule, references.parsed[text], found[text], resolver)
                 if rule.required or found[text].sys_ids or found[text].hidden:
                     faults.append(problem)
                 else:
                     notes.append(f"{rule.column} left empty: {problem.remedy}")
                     waits_for = result.waits_for.setdefault(record.document_id, set())
-                    waits_for.add(":".join(references[text]))
+                    waits_for.add(":".join(references.parsed[text]))
         if faults:
             result.problems[record.key] = (record.document_id, tuple(faults))
         else:

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -17,22 +18,26 @@ from typing import Any, Protocol, Self
 import pandas as pd
 
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
-from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import TransientError
 from nsn_pipeline.load.drift import Drift, compare_only
 from nsn_pipeline.load.judge import Judgement
 from nsn_pipeline.load.lanes import Lanes
-from nsn_pipeline.load.ledger import Ledger, LoadResult, RecordResult
+from nsn_pipeline.load.ledger import Ledger, LoadResult
 from nsn_pipeline.load.lookups import LookedUp, LookUps, Reader, Rows
 from nsn_pipeline.load.pacing import AdaptivePacer, Pacer
-from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, distinct, plan, plan_retirement
+from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, plan, plan_retirement
 from nsn_pipeline.load.plan_document import Approved
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.sender import BatchClient, Sender
 from nsn_pipeline.load.shares import SHARE, Share, shares, worked
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
-from nsn_pipeline.load.wanted import read_records, resolve_references
+from nsn_pipeline.load.wanted import (
+    distinct_rows,
+    look_up_references,
+    read_records,
+    resolve_references,
+)
 from nsn_pipeline.profiles.model import Target
 
 
@@ -113,46 +118,53 @@ class Loader:
         plan_only: bool = False,
         defer: Callable[[Change], bool] | None = None,
         known: Mapping[str, Sequence[Row]] | None = None,
+        on_part: Callable[[LoadResult], None] | None = None,
     ) -> LoadResult:
         """Make ServiceNow hold the frame's records, or say per record why not.
 
         `record_type` is the name others refer to these records by, `parent_type` what `ref:parent`
         means. With `plan_only` nothing is written: records that would be are `planned`. Changes
         that `defer` picks are left out of it all. `known` are rows just read: they need no look-up
-        where no other row can have their key.
+        where no other row can have their key. `on_part` is told, in this thread, what became of a
+        part of the records while later ones are still sent; all of it is in the result as well.
         Raises when ServiceNow as a whole cannot be written to; then any part may have been written,
         and running again finds it.
         """
         started = self._clock()
         table = prepare(target, reader_currency=self._reader_currency)
         result = LoadResult(table.name)
-        records, refused = distinct(table, read_records(table, frame))
-        ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
-        if refused:
-            documents = dict(zip(frame["_key"], frame["_document_id"], strict=True))
-            for key, problem in refused.items():
-                _fail(result, key, documents.get(key, ""), (problem,))
-        for key, (document_id, problems) in ready.problems.items():
-            _fail(result, key, document_id, problems)
+        positions, refused = distinct_rows(table, frame)
+        documents = dict(zip(frame["_key"], frame["_document_id"], strict=True)) if refused else {}
+        for key, problem in refused.items():
+            result.fail(key, documents[key], (problem,))
+        references = look_up_references(table, frame, resolver, parent_type=parent_type)
         rows = known if known and self._look_ups.keys_are_unique(table) else {}
 
-        def work(share: Share[Wanted]) -> LoadResult:
-            wanted = {record.key: record for record in share.items}
+        def work(share: Share[int]) -> LoadResult:
+            records = read_records(table, frame.iloc[list(share.items)])
+            ready = resolve_references(table, records, references, resolver)
+            wanted = {record.key: record for record in ready.records}
             ledger = Ledger(wanted, notes=ready.notes, max_attempts=self._policy.max_attempts)
             read = {key: rows[key] for key in wanted if key in rows}
             if share.is_late:
                 read = self._without_changes(table, wanted, read)
             ahead = plan_only or self._approved is not None
             step = partial(self._plan, table, ledger, read, ahead=ahead)
-            return self._run(table, ledger, step, share, plan_only=plan_only, defer=defer)
+            part = self._run(table, ledger, step, share, plan_only=plan_only, defer=defer)
+            for key, (document_id, problems) in ready.problems.items():
+                part.fail(key, document_id, problems)
+            part.waits_for = ready.waits_for
+            return part
 
-        for part in worked(shares(ready.records, self._share), work):
-            result.add(part)
-            resolver.learn(
-                record_type or table.record_type,
-                {key: record.sys_id for key, record in part.records.items()},
-            )
-        result.waits_for = ready.waits_for
+        with closing(worked(shares(positions, self._share), work)) as parts:
+            for part in parts:
+                result.add(part)
+                resolver.learn(
+                    record_type or table.record_type,
+                    {key: record.sys_id for key, record in part.records.items()},
+                )
+                if on_part is not None:
+                    on_part(part)
         result.duration_s = self._clock() - started
         return result
 
@@ -165,8 +177,10 @@ class Loader:
         its lines.
         """
         table = prepare(target, reader_currency=self._reader_currency)
-        records, _ = distinct(table, read_records(table, frame))
-        ready = resolve_references(table, records.values(), resolver, parent_type=parent_type)
+        positions, _ = distinct_rows(table, frame)
+        records = read_records(table, frame.iloc[positions])
+        references = look_up_references(table, frame, resolver, parent_type=parent_type)
+        ready = resolve_references(table, records, references, resolver)
         wanted = {record.key: record for record in ready.records}
         rows, _ = self._look_ups.of(table, table.external_key, list(wanted))
         return {
@@ -320,7 +334,3 @@ class Loader:
 def _without(changes: list[Change], deferred: Sequence[Change]) -> list[Change]:
     keys = {change.key for change in deferred}
     return [change for change in changes if change.key not in keys] if keys else changes
-
-
-def _fail(result: LoadResult, key: str, document_id: str, problems: tuple[Problem, ...]) -> None:
-    result.records[key] = RecordResult(key, document_id, "failed", "", problems)

@@ -16,8 +16,8 @@ import pyarrow as pa
 from nsn_pipeline.conform.outcome import problem_frame
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of
-from nsn_pipeline.load.documents import DocumentRow
 from nsn_pipeline.load.drift import Difference
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets.conformed import Conformed
 from nsn_pipeline.orchestration.reporting import Listed
 

@@ -10,7 +10,7 @@ from nsn_pipeline.audit.trail_cures import Use, Way, cures, ways
 from nsn_pipeline.conform.outcome import SKIPPED, Context, Outcome
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of, rows_with, values_of
-from nsn_pipeline.load.documents import DocumentRow
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.records.registry import REGISTRY
 from nsn_pipeline.state.trail import Head, Trail
 from nsn_pipeline.state.trail_index import Known

@@ -26,6 +26,7 @@ import redis
 
 from nsn_pipeline.errors import ConfigurationError, NotSentError, NsnError, UnreachableError, Where
 from nsn_pipeline.state.connection import translated
+from nsn_pipeline.state.kept_slots import KeptSlots
 from nsn_pipeline.state.patience import Presence
 
 logger = logging.getLogger(__name__)
@@ -105,12 +106,15 @@ class RedisLimiter:
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
     presence: Presence = field(default_factory=Presence)
+    keeps: bool = False  # slots from one call to the next; then close it
+    _kept: KeptSlots = field(init=False)
     _keys: list[str] = field(init=False)
     _acquire: Any = field(init=False)
     _renew: Any = field(init=False)
     _release: Any = field(init=False)
 
     def __post_init__(self) -> None:
+        self._kept = KeptSlots(self._taken, self._give_up)
         self._keys = [f"nsn:lease:{self.name}:{part}" for part in ("slots", "queue", "seen")]
         self._acquire = self.client.register_script(ACQUIRE)
         self._renew = self.client.register_script(RENEW)
@@ -119,27 +123,35 @@ class RedisLimiter:
     @contextlib.contextmanager
     def slot(self) -> Iterator[None]:
         """Hold one slot; waits at most `wait_s`, then LeaseUnavailableError."""
-        with self.held():
+        with self._kept.slot() if self.keeps else self.held():
             yield
 
     @contextlib.contextmanager
     def held(self) -> Iterator["Lease"]:
         """As `slot`, for holders that renew."""
-        lease = Lease(self, uuid.uuid4().hex)
+        token = self._taken()
         try:
-            self._wait(lease.token)
+            yield Lease(self, token)
+        finally:
+            self._give_up(token)
+
+    def close(self) -> None:
+        """Give up kept slots."""
+        self._kept.close()
+
+    def _taken(self) -> str:
+        token = uuid.uuid4().hex
+        try:
+            self._wait(token)
         except UnreachableError:
-            self.presence.owe(lambda: self._released(lease.token))
+            self.presence.owe(lambda: self._released(token))
             raise
         except ConfigurationError:  # refused: nothing was taken
             raise
         except BaseException:  # out of patience, or interrupted: a place in the queue is held
-            self._give_up(lease.token)
+            self._give_up(token)
             raise
-        try:
-            yield lease
-        finally:
-            self._give_up(lease.token)
+        return token
 
     def _wait(self, token: str) -> None:
         end = self.clock() + self.wait_s

@@ -1,5 +1,6 @@
 """One run's part of the trail: what is about to be sent, and for which documents anything was."""
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -24,12 +25,16 @@ Cures = Callable[[str, Collection[str], bool, Sequence[Mapping[str, Any]]], list
 
 
 class TrailRecorder:
-    """Remembers between a run's steps only what it sent, until that is accounted for."""
+    """Remembers between a run's steps only what it sent, until that is accounted for.
+
+    For several threads: while one tells what became of documents, others tell what they send next.
+    """
 
     def __init__(self, trail: Trail, *, run_id: str, privacy: Privacy) -> None:
         self._trail = trail
         self._run_id = run_id
         self._privacy = privacy
+        self._lock = threading.Lock()
         self._sent: dict[str, set[str]] = defaultdict(set)
         self._secrets: dict[str, dict[str, set[str]]] = defaultdict(dict)
 
@@ -40,10 +45,12 @@ class TrailRecorder:
         """
         record_type = table.record_type.removesuffix(LINE_SUFFIX)
         drafts = sending_drafts(self._run_id, record_type, table.name, changes, self._privacy)
-        self._trail.append(drafts)
-        self._sent[record_type].update(change.document_id for change in changes)
-        for document_id, found in private_values(table.name, changes, self._privacy).items():
-            self._secrets[record_type].setdefault(document_id, set()).update(found)
+        private = private_values(table.name, changes, self._privacy)
+        with self._lock:
+            self._trail.append(drafts)
+            self._sent[record_type].update(change.document_id for change in changes)
+            for document_id, found in private.items():
+                self._secrets[record_type].setdefault(document_id, set()).update(found)
 
     def judged(
         self,
@@ -85,26 +92,29 @@ class TrailRecorder:
         failed: Mapping[str, Sequence[Problem]],
     ) -> None:
         """Write down what became of a day's accepted documents."""
-        secrets = self._secrets[record_type]
-        self._trail.append(
-            load_drafts(
-                Step(self._run_id, record_type, day),
-                loaded=loaded,
-                left=left,
-                failed=failed,
-                sent=self._sent[record_type],
-                stood=self._trail.known(record_type, list(failed)),
-                privacy=self._privacy,
-                secrets=secrets,
+        with self._lock:
+            secrets = self._secrets[record_type]
+            self._trail.append(
+                load_drafts(
+                    Step(self._run_id, record_type, day),
+                    loaded=loaded,
+                    left=left,
+                    failed=failed,
+                    sent=self._sent[record_type],
+                    stood=self._trail.known(record_type, list(failed)),
+                    privacy=self._privacy,
+                    secrets=secrets,
+                )
             )
-        )
-        for document_id in (*loaded, *left, *failed):
-            self._sent[record_type].discard(document_id)
-            secrets.pop(document_id, None)
+            for document_id in (*loaded, *left, *failed):
+                self._sent[record_type].discard(document_id)
+                secrets.pop(document_id, None)
 
     def retired(self, record_type: str, day: str | None, documents: Sequence[str]) -> None:
         """Write down which documents are gone from NetSuite and were retired in ServiceNow."""
-        self._trail.append(Step(self._run_id, record_type, day).listing(Event.RETIRED, documents))
+        listing = Step(self._run_id, record_type, day).listing(Event.RETIRED, documents)
+        with self._lock:
+            self._trail.append(listing)
 
     def _problems(self, stood: Known) -> Sequence[Mapping[str, Any]]:
         entry = None if stood.problems_seq is None else self._trail.entry(stood.problems_seq)

@@ -6,8 +6,9 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
-from nsn_pipeline.load.documents import DocumentResult, DocumentRow
+from nsn_pipeline.load.documents import DocumentResult
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets import loading
 from nsn_pipeline.orchestration.assets.load_outcome import Tally, count
 from nsn_pipeline.orchestration.assets.loading import Loading, parts_of

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from nsn_pipeline.connections import Connections
-from nsn_pipeline.load.documents import DocumentResult, DocumentRow
+from nsn_pipeline.load.documents import DocumentResult
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets.loading import Day
 from nsn_pipeline.orchestration.assets.retiring import RetiringResult
 from nsn_pipeline.orchestration.moved import Moved

@@ -6,16 +6,18 @@ inactive) come last, when the brake has seen all of the run's (docs/decisions/00
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.frames import records_of, rows_with, values_of
 from nsn_pipeline.load.brake import FEW_ENDED, Brake, Limits
-from nsn_pipeline.load.documents import DocumentResult, DocumentRow, left_live, load_documents
+from nsn_pipeline.load.documents import DocumentResult, left_live, load_documents
 from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets import conformed
 from nsn_pipeline.orchestration.assets.conformed import Conformed
 from nsn_pipeline.orchestration.moved import Moved
@@ -30,7 +32,8 @@ Day = tuple[str | None, pd.DataFrame, pd.DataFrame | None]  # accepted headers a
 class Loading:
     """One record type of one run; with `plan_only` nothing is written.
 
-    `allowed` is how many records of a table a person said the run may end.
+    `allowed` is how many records of a table a person said the run may end. `on_whole` is told of
+    written documents, with their days, while later ones of their group are still sent.
     """
 
     connections: Connections
@@ -40,6 +43,7 @@ class Loading:
     moved: Moved
     allowed: int = 0
     plan_only: bool = False
+    on_whole: Callable[[Sequence[DocumentRow], Mapping[str, str | None]], None] | None = None
 
     def groups(self, days: Sequence[str | None]) -> Iterator[tuple[list[Day], DocumentResult]]:
         """Load (or plan) days in groups; gives each group with what became of it.
@@ -95,7 +99,12 @@ class Loading:
             resolver=self.resolver,
             plan_only=self.plan_only,
             may_end=may_end,
+            on_whole=partial(self._whole, days_of_documents(headers)),
         )
+
+    def _whole(self, day_of: Mapping[str, str | None], rows: Sequence[DocumentRow]) -> None:
+        if self.on_whole is not None:
+            self.on_whole(rows, day_of)
 
     def _read(self, days: Sequence[str | None]) -> Iterator[list[Day]]:
         connections = self.connections

@@ -19,10 +19,11 @@ from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.errors import ConfigurationError
 from nsn_pipeline.landing import Landing
-from nsn_pipeline.load.documents import DocumentResult, DocumentRow
+from nsn_pipeline.load.documents import DocumentResult
 from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.plan_document import WRITING
 from nsn_pipeline.load.resolver import Resolver
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.assets.loading import Day, Loading, days_of_documents

@@ -15,9 +15,10 @@ from nsn_pipeline.connections import Connections
 from nsn_pipeline.extract.deletions import still_present, still_unposted
 from nsn_pipeline.frames import records_of
 from nsn_pipeline.load.brake import Brake, Limits
-from nsn_pipeline.load.documents import DocumentResult, DocumentRow
+from nsn_pipeline.load.documents import DocumentResult
 from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.retire import Held, RetiredDocument, Retirer
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets import deletions
 from nsn_pipeline.orchestration.assets.conformed import Conformed
 from nsn_pipeline.orchestration.moved import Moved

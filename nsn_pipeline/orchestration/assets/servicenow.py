@@ -14,6 +14,7 @@ import pandas as pd
 from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.connections import Connections
 from nsn_pipeline.load.drift import Drift
+from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets import conformed, deletions, netsuite
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
 from nsn_pipeline.orchestration.assets.load_outcome import (
@@ -219,7 +220,14 @@ def _load_days(
     may_retire: int,
 ) -> Tally:
     tally = Tally()
-    loading = Loading(connections, target, names, connections.resolver(), moved, may_retire)
+
+    def ended(rows: Sequence[DocumentRow], day_of: Mapping[str, str | None]) -> None:
+        record_load(connections, names.record_type, rows, day_of)
+        record_documents(connections, names.record_type, rows, day_of, moved)
+
+    loading = Loading(
+        *(connections, target, names, connections.resolver(), moved, may_retire), on_whole=ended
+    )
     for group, result in loading.groups(days):
         headers = pd.concat([headers for _, headers, _ in group])
         day_of = days_of_documents(headers)
@@ -227,9 +235,8 @@ def _load_days(
         count(tally, result, group)
         for day, _, _ in group:
             tally.failed[day] = land_load_problems(connections, names, day, tally.failures[day])
-        ended = [row for row in result.documents if row.document_id not in waiting]
-        record_load(connections, names.record_type, ended, day_of)
-        record_documents(connections, names.record_type, ended, day_of, moved)
+        later = waiting.union(result.told)
+        ended([row for row in result.documents if row.document_id not in later], day_of)
     if retiring is not None:
         _retire(connections, names, retiring, days, tally)
     for day in days:

@@ -111,7 +111,14 @@ class FakeServiceNow:
         column = str(query).removesuffix("ISNOTEMPTY")
         return sum(1 for row in self.tables[table].values() if row.get(column))
 
-    def batch(self, requests: Sequence[BatchItem]) -> list[BatchReply]:
+    def batch(
+        self, requests: Sequence[BatchItem], *, on_answer: Callable[[], None]
+    ) -> list[BatchReply]:
+        replies = self._answer(requests)
+        on_answer()
+        return replies
+
+    def _answer(self, requests: Sequence[BatchItem]) -> list[BatchReply]:
         with self._lock:
             self.batches.append(len(requests))
             self.urls.extend(item.url for item in requests)

@@ -1,3 +1,5 @@
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -7,9 +9,11 @@ import pytest
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import ThrottledError
 from nsn_pipeline.load.documents import DocumentResult, left_live, load_documents
+from nsn_pipeline.load.pacing import FixedPacer
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.sys_id import deterministic_sys_id
-from nsn_pipeline.profiles.model import Retirement
+from nsn_pipeline.load.whole import DocumentRow
+from nsn_pipeline.profiles.model import Retirement, Target
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
 from nsn_pipeline_tests.unit.load.make import (
     BILL,
@@ -342,3 +346,83 @@ def test_where_keys_need_not_be_unique_a_copied_line_below_another_bill_is_found
     fake.seed(LINE, [{**line_there, "sys_id": "c" * 32, "invoice": "0" * 32}])
     (row,) = load_again().documents
     assert [problem.reason for problem in row.problems] == [Reason.DUPLICATE_IN_SERVICENOW]
+
+
+def told_of(
+    fake: FakeServiceNow,
+    headers: pd.DataFrame,
+    rows: pd.DataFrame | None = None,
+    *,
+    target: Target = BILL,
+) -> tuple[DocumentResult, list[list[str]]]:
+    """Load in shares of one record; which documents were told of as whole before the end."""
+    told: list[list[str]] = []
+
+    def whole(documents: Sequence[DocumentRow]) -> None:
+        told.append([row.document_id for row in documents])
+
+    with loader(fake, share=1, pacer=FixedPacer(1)) as writer:  # one call after the other
+        result = load_documents(
+            writer, target, headers, rows, resolver=resolver(fake), on_whole=whole
+        )
+    everything = {row.document_id: row for row in result.documents}
+    assert set(result.told) == {document for part in told for document in part}
+    assert all(everything[document].status == "loaded" for document in result.told)
+    return result, told
+
+
+def test_documents_are_told_of_while_later_ones_are_sent(fake: FakeServiceNow) -> None:
+    told: list[str] = []
+    first_was_told = threading.Event()
+    send = fake.batch
+
+    def whole(rows: Sequence[DocumentRow]) -> None:
+        told.extend(row.document_id for row in rows)
+        first_was_told.set()
+
+    def batch(requests, **also):
+        if len(fake.by_key(INVOICE)) >= 4:
+            assert first_was_told.wait(5)
+        return send(requests, **also)
+
+    fake.batch = batch
+    headers = bills(**{f"b{number}": bill() for number in range(1, 9)})
+    with loader(fake, share=1) as writer:
+        result = load_documents(writer, BILL, headers, resolver=resolver(fake), on_whole=whole)
+    assert told == [row.document_id for row in result.documents]
+    assert {row.document_id: row.sys_id for row in result.documents} == {
+        key: row["sys_id"] for key, (row,) in fake.by_key(INVOICE).items()
+    }
+
+
+def test_a_document_is_told_of_when_its_last_line_is_proven(fake: FakeServiceNow) -> None:
+    headers, rows = bills(b1=bill(), b2=bill(), b3=bill()), lines("1-1", "2-1", "2-2", "1-2")
+    result, told = told_of(fake, headers, rows)
+    assert told == [["2"], ["1"]]  # of 3 nothing says before the end that it is whole
+    assert {row.document_id: row.sys_id for row in result.documents} == {
+        key: row["sys_id"] for key, (row,) in fake.by_key(INVOICE).items()
+    }
+    again, told = told_of(fake, headers, rows)
+    assert told == []  # nothing was written
+    assert again.documents == result.documents
+
+
+def test_a_document_of_which_more_is_to_be_told_is_not_told_of_early(fake: FakeServiceNow) -> None:
+    """A line that is gone, a note, a missing supplier, a refused line."""
+    target = replace(BILL, lines=replace(BILL_LINE, retire=Retirement("delete")))
+    told_of(fake, bills(b1=bill()), lines("1-1", "1-2"), target=target)
+    headers = bills(
+        b1=bill(u_total_amount="31.00"),
+        b2=bill(purchase_order="ref:purchase_order:77"),
+        b3=bill(supplier="ref:vendor:999"),
+        b4=bill(),
+        b5=bill(),
+    )
+    fake.mishaps.extend(["ok"] * 4 + ["ok", "refused:Mandatory"])  # headers; lines of 2 and 4
+    rows = lines("1-1", "2-1", "3-1", "4-1", "5-1")
+    result, told = told_of(fake, headers, rows, target=target)
+    assert statuses(result) == {
+        "1": "loaded", "2": "loaded", "3": "failed", "4": "failed", "5": "loaded"
+    }  # fmt: skip
+    assert [row.key for row in result.gone] == ["1-2"]
+    assert told == [["5"]]

@@ -58,9 +58,9 @@ def test_shares_are_sent_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
         if changes[0].key == "v10":
             told.set()
 
-    def batch(requests):
+    def batch(requests, **also):
         assert told.wait(5)
-        return call(requests)
+        return call(requests, **also)
 
     def watched(sender: Sender, changes: Sequence[Change]) -> Sent:
         left.setdefault(changes[0].key, [len(other._waiting) for other in senders])
@@ -107,9 +107,9 @@ def test_the_next_share_is_prepared_while_one_is_sent() -> None:
         if changes[0].key == "v5":  # the second share, which was looked up and planned
             told.set()
 
-    def batch(requests):
+    def batch(requests, **also):
         waited.append(told.wait(5))
-        return send(requests)
+        return send(requests, **also)
 
     fake.batch = batch
     with loader(fake, share=10, pacer=FixedPacer(2, 5), before_send=tell) as load:
@@ -151,12 +151,12 @@ def test_a_failure_of_one_share_ends_the_load_and_begins_no_other() -> None:
     refused = threading.Event()
     send = fake.batch
 
-    def batch(requests):
+    def batch(requests, **also):
         if any("v12" in str(item.body) for item in requests):  # of the second share
             refused.set()
             raise PermissionDeniedError("Failed API level ACL Validation")
         refused.wait(5)  # so that the other share is under way when this one fails
-        return send(requests)
+        return send(requests, **also)
 
     fake.batch = batch
     with (
@@ -215,12 +215,12 @@ def test_one_lost_call_of_a_small_last_share_is_no_outage_while_the_others_are_a
     send = fake.batch
     lost: list[str] = []
 
-    def batch(requests):
+    def batch(requests, **also):
         if any("v94" in str(item.body) for item in requests) and not lost:
             lost.append("v94")
             assert answered.wait(5)
             raise UnreachableError("no connection")
-        found = send(requests)
+        found = send(requests, **also)
         answered.set()
         return found
 

@@ -424,8 +424,9 @@ def test_only_calls_that_are_with_the_server_count_as_in_flight() -> None:
     told: list[Outcome] = []
     pacer = Listening(8, told=told)
     lanes = Lanes(pacer, policy=RetryPolicy(), under_way=lambda: 0)
-    with lanes.lane(), lanes.lane(), lanes.lane():
-        lanes.answered(TABLE, 5, 5, 0.1)
+    with lanes.lane(), lanes.lane(), lanes.lane() as lane:
+        lane.give_up()
+        lanes.answered(lane, TABLE, 5, 5, 0.1)
         rest_s = lanes.refused(TABLE, 5, ThrottledError("no"))
     assert [outcome.in_flight for outcome in told] == [1, 1]
     assert rest_s is not None  # nobody else is through: fewer connections are no cure

@@ -23,7 +23,7 @@ from nsn_pipeline.state.connection import connect
 from nsn_pipeline.state.leases import RedisLimiter
 connection = connect(None, Path(sys.argv[1]))
 client = connection.client
-limiter = RedisLimiter(client, 'crowd', 5)
+limiter = RedisLimiter(client, 'crowd', 5, keeps=sys.argv[2] == 'keeps')
 def work():
     for _ in range(10):
         with limiter.slot():
@@ -64,12 +64,13 @@ def give_up(client: redis.Redis, token: str) -> None:
     slots._release(keys=slots._keys, args=[token])
 
 
+@pytest.mark.parametrize("way", ["gives up", "keeps"])
 def test_a_limit_holds_over_processes_and_threads(
-    shared_server: Connection, shared_home: Path
+    shared_server: Connection, shared_home: Path, way: str
 ) -> None:
     client = shared_server.client
     client.flushdb()
-    users = [python(CROWD, shared_home) for _ in range(3)]
+    users = [python(CROWD, shared_home, way) for _ in range(3)]
     for user in users:
         user.communicate(timeout=60)
         assert user.returncode == 0

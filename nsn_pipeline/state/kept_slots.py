@@ -1,0 +1,121 @@
+"""Slots of a limit between two calls of one process.
+
+To take a slot and to give it back are two questions to the state server for every call, and both
+hold the connection up. Whoever calls again at once uses the slot that the call before it had: for
+`KEEP_S` since it was taken, so that other processes have their turn, and as long as it does not lie
+idle for `IDLE_S`.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+KEEP_S = 2.0  # far below the life of a slot: a call may begin at its end
+IDLE_S = 0.05
+_QUIET_ROUNDS = 40  # of looking for idle slots, and finding none kept, before looking ends
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSlot:
+    """A slot by its token, when it was taken, and since when nobody uses it."""
+
+    token: str
+    taken_at: float
+    idle_since: float = 0.0
+
+
+class KeptSlots:
+    """Those of one limiter. `acquire` and `give_up` are questions to the state server."""
+
+    def __init__(
+        self,
+        acquire: Callable[[], str],
+        give_up: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._acquire = acquire
+        self._give_up = give_up
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._kept: list[KeptSlot] = []
+        self._waiting = 0  # threads of this process that ask for one
+        self._watcher: threading.Thread | None = None
+        self._is_closed = False
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold a slot for one call."""
+        slot = self._taken() or self._acquired()
+        try:
+            yield
+        finally:
+            self._put(slot)
+
+    def close(self) -> None:
+        """Give up what is kept, and keep nothing more. The server is not asked afterwards."""
+        with self._changed:
+            self._is_closed = True
+            kept, self._kept = self._kept, []
+            watcher = self._watcher
+            self._changed.notify_all()
+        for slot in kept:
+            self._give_up(slot.token)
+        if watcher is not None:
+            watcher.join()
+
+    def give_up_idle(self) -> int:
+        """Give up what nobody used for `IDLE_S`; how many are still kept."""
+        with self._changed:
+            latest = self._clock() - IDLE_S
+            idle = [slot for slot in self._kept if slot.idle_since <= latest]
+            self._kept = [slot for slot in self._kept if slot.idle_since > latest]
+            left = len(self._kept)
+        for slot in idle:
+            self._give_up(slot.token)
+        return left
+
+    def _taken(self) -> KeptSlot | None:
+        with self._changed:
+            old = [slot for slot in self._kept if not self._is_fresh(slot)]
+            self._kept = [slot for slot in self._kept if self._is_fresh(slot)]
+            taken = self._kept.pop() if self._kept else None
+        for slot in old:
+            self._give_up(slot.token)
+        return taken
+
+    def _acquired(self) -> KeptSlot:
+        with self._changed:
+            self._waiting += 1
+        try:
+            return KeptSlot(self._acquire(), self._clock())
+        finally:
+            with self._changed:
+                self._waiting -= 1
+
+    def _put(self, slot: KeptSlot) -> None:
+        with self._changed:
+            # Who waits stands in the queue at the state server, and gets it there.
+            if self._is_fresh(slot) and not self._waiting and not self._is_closed:
+                self._kept.append(replace(slot, idle_since=self._clock()))
+                if self._watcher is None:
+                    # No daemon: a process that ends waits until its slots are given up.
+                    self._watcher = threading.Thread(target=self._watch, name="kept-slots")
+                    self._watcher.start()
+                return
+        self._give_up(slot.token)
+
+    def _is_fresh(self, slot: KeptSlot) -> bool:
+        return self._clock() - slot.taken_at < KEEP_S
+
+    def _watch(self) -> None:
+        quiet = 0
+        while True:
+            quiet = 0 if self.give_up_idle() else quiet + 1
+            with self._changed:
+                if not self._kept and (self._is_closed or quiet > _QUIET_ROUNDS):
+                    self._watcher = None
+                    return
+                self._changed.wait(IDLE_S)
