@@ -149,7 +149,7 @@ class Retirer:
         self._plan_only = plan_only
         self._gone: dict[str, dict[str, Gone]] = defaultdict(dict)
         self._headers: dict[str, str] = {}  # document -> sys_id of a header that is to go
-        self._hidden: dict[str, Problem] = {}  # document -> rows of it that our role does not see
+        self._kept_whole: dict[str, Problem] = {}  # document -> why nothing of it may go
 
     def _parts(self) -> Sequence[Target]:
         """Children first: a header goes when nothing of it is left to go."""
@@ -160,14 +160,14 @@ class Retirer:
     def documents(self) -> set[str]:
         """The documents of which anything is gone."""
         lost = {row.document_id for rows in self._gone.values() for row in rows.values()}
-        return lost | self._hidden.keys()
+        return lost | self._kept_whole.keys()
 
     def spare(self, documents: Collection[str]) -> None:
         """Leave these alone: their evidence no longer holds."""
         for table, rows in self._gone.items():
             self._gone[table] = {k: r for k, r in rows.items() if r.document_id not in documents}
-        for document_id in self._hidden.keys() & set(documents):
-            del self._hidden[document_id]
+        for document_id in self._kept_whole.keys() & set(documents):
+            del self._kept_whole[document_id]
 
     def removed(self, part: Target, gone: Iterable[Gone]) -> None:
         """Lines or postings that a document read whole no longer has."""
@@ -177,12 +177,13 @@ class Retirer:
         """Transactions that NetSuite shows to post nothing any more, or to be deleted."""
         part = self._target
         owners = {document_id: document_id for document_id in documents if is_safe_key(document_id)}
-        self.removed(part, members_of_sets(self._loader, part, {}, owners, self._hidden).gone)
+        self.removed(part, members_of_sets(self._loader, part, {}, owners, self._kept_whole).gone)
 
     def deleted(self, documents: Collection[str]) -> None:
         """Records whose deletion NetSuite recorded: header and lines, as far as they are there.
 
-        A document with a header or a line that our role does not see keeps all of it.
+        A document with a header or a line that our role does not see keeps all of it, and so does
+        one with several headers: a person must choose first.
         """
         part = self._target
         safe = [document_id for document_id in documents if is_safe_key(document_id)]
@@ -194,9 +195,17 @@ class Retirer:
         for document_id in safe:
             if document_id in found.hidden:
                 hidden = problems.hidden_rows(part.table, part.external_key, document_id)
-                self._hidden[document_id] = hidden
+                self._kept_whole[document_id] = hidden
                 continue
             rows = found.rows.get(document_id, ())
+            if len(rows) > 1:
+                self._kept_whole[document_id] = problems.duplicate_in_servicenow(
+                    part.table,
+                    part.external_key,
+                    document_id,
+                    (received(row.get("sys_id")) for row in rows),
+                )
+                continue
             owners.update((received(row.get("sys_id")), document_id) for row in rows)
             if rows:
                 self._headers[document_id] = received(rows[0].get("sys_id"))
@@ -204,15 +213,15 @@ class Retirer:
             elif part.create:  # somebody deleted the header: our lines may still hang below it
                 owners[self._loader.sys_id_of(part, document_id)] = document_id
         if part.lines is not None:
-            lines = members_of_sets(self._loader, part.lines, {}, owners, self._hidden)
+            lines = members_of_sets(self._loader, part.lines, {}, owners, self._kept_whole)
             self.removed(part.lines, lines.gone)
 
     def run(self) -> Retired:
         """Judge what was gathered, and retire what may be."""
         retired = Retired()
-        hidden = dict(self._hidden)
-        self.spare(hidden)
-        for document_id, problem in hidden.items():
+        kept_whole = dict(self._kept_whole)
+        self.spare(kept_whole)
+        for document_id, problem in kept_whole.items():
             retired.documents[document_id] = RetiredDocument(
                 document_id, "failed", self._headers.get(document_id, ""), (problem,)
             )

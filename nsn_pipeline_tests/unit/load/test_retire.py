@@ -434,6 +434,37 @@ def test_deleted_document_whose_header_our_role_does_not_see_fails_alone(
     assert {"9-1", "9-2", "9-3"} <= keys_of(fake, LINE)
 
 
+@pytest.mark.parametrize("plan_only", [False, True], ids=["sync", "plan"])
+def test_deleted_document_with_two_headers_keeps_all_until_a_person_has_chosen(
+    fake: FakeServiceNow, plan_only: bool
+) -> None:
+    (header,) = fake.by_key(INVOICE)["9"]
+    fake.seed(INVOICE, [{**header, "sys_id": "e" * 32}])
+    (line_1,) = fake.by_key(LINE)["9-1"]
+    fake.seed(LINE, [{**line_1, "sys_id": "d" * 32, "u_netsuite_id": "9-7", "invoice": "e" * 32}])
+    _, retired = sync(fake, [], deleted=("9", "10"), plan_only=plan_only)
+    assert {d.document_id: d.status for d in retired.documents.values()} == {
+        "9": "failed",
+        "10": "planned" if plan_only else "retired",
+    }
+    (problem,) = retired.documents["9"].problems
+    assert problem.reason is Reason.DUPLICATE_IN_SERVICENOW
+    assert header["sys_id"] in problem.remedy
+    assert "e" * 32 in problem.remedy
+    planned = {change.document_id for one in retired.tables for change in one.plan.changes}
+    assert planned == {"10"}
+    of_10 = {"10-1"} if plan_only else set()
+    assert keys_of(fake, LINE) == {"9-1", "9-2", "9-3", "9-7"} | of_10
+    assert [row["currency"] for row in fake.by_key(INVOICE)["9"]] == ["USD", "USD"]
+    if plan_only:
+        return
+
+    fake.tables[INVOICE]["e" * 32]["u_netsuite_id"] = ""  # chosen
+    _, retired = sync(fake, [], deleted=("9", "10"))
+    assert retired.documents["9"].status == "retired"
+    assert keys_of(fake, LINE) == {"9-7"}  # it hangs below what is not ours any more
+
+
 def test_postings_our_role_does_not_see_fail_their_transaction_alone(fake: FakeServiceNow) -> None:
     post(fake, ["9-0-1", "9-1-1", "10-0-1", "10-1-1"])
     (hidden,) = fake.by_key(POSTING_TABLE)["9-1-1"]
