@@ -45,6 +45,11 @@ SELECT id FROM "transaction" WHERE type = 'PurchOrd' AND status <> 'H'
 """
 
 
+# Every credit of the generated company, and the order it closed before its first sync.
+CREDITS = """SELECT id FROM "transaction" WHERE type = 'VendCred' ORDER BY id"""
+CLOSED_ORDERS = """SELECT id FROM "transaction" WHERE type = 'PurchOrd' AND status = 'H'"""
+
+
 def clock_at(day: date, hour: int = 15) -> float:
     return datetime(day.year, day.month, day.day, hour, tzinfo=UTC).timestamp()
 
@@ -107,12 +112,29 @@ def chosen(home: Path, rejected: Mapping[str, Any], orders: Mapping[str, Any]) -
     found |= dict(zip(("deleted", "reopened", "voided", "restored"), rest, strict=False))
     free = [order["id"] for order in netsuite_rows(home, FREE_ORDERS) if order["id"] not in orders]
     found |= {"closed": free[0], "order": free[1]}
+    found["deleted credit"], found["voided credit"] = (
+        row["id"] for row in netsuite_rows(home, CREDITS)
+    )
+    (closed,) = (row["id"] for row in netsuite_rows(home, CLOSED_ORDERS))
+    found["order reopened"] = closed
+    assert not {found["deleted credit"], found["voided credit"]} & set(rejected)
     found["refused"] = min(rejected, key=int)
     used = 'SELECT entity FROM "transaction" WHERE entity IS NOT NULL'
     for vendor in netsuite_rows(home, f"SELECT id FROM vendor WHERE id NOT IN ({used})"):
         if vendor["id"] in written(home, VENDORS):
             found["vendor"] = vendor["id"]
     return found
+
+
+def reopen_order(store: Store, order: str) -> None:
+    """As a buyer does it: its lines are open again, and so it is."""
+    sql = 'SELECT id FROM transactionline WHERE "transaction" = ?'
+    lines = [str(line) for (line,) in store.connection().execute(sql, (int(order),))]
+    with store.transaction():
+        for line in lines:
+            key = {"transaction": order, "id": line}
+            store.update_row("transactionline", key, {"isclosed": "F"})
+        store.update_row("transaction", order, {"status": "E"})
 
 
 def last_line(home: Path, bill: str) -> str:
@@ -133,10 +155,12 @@ def story(first_sync: FirstSync, tmp_path_factory: pytest.TempPathFactory) -> It
         documents["old line"] = last_line(home, documents["replaced"])
         documents["new line"] = edits.replace_line(documents["replaced"], documents["old line"])
         edits.reorder_lines(documents["reordered"])
-        for name in ("deleted", "order", "refused"):
+        for name in ("deleted", "deleted credit", "order", "refused"):
             edits.delete(documents[name])
         edits.reopen(documents["reopened"])
-        edits.void(documents["voided"])
+        reopen_order(store, documents["order reopened"])
+        for name in ("voided", "voided credit"):
+            edits.void(documents[name])
         edits.close(documents["closed"])
         if "vendor" in documents:
             store.delete_row("vendor", documents["vendor"])
@@ -179,7 +203,7 @@ def test_a_second_run_writes_nothing(story: Story) -> None:
 
 
 def test_what_is_left_is_what_netsuite_has_and_what_was_canceled(story: Story) -> None:
-    deleted = {story.documents["deleted"]}
+    deleted = {story.documents[name] for name in ("deleted", "deleted credit")}
     bills = "SELECT id FROM \"transaction\" WHERE type IN ('VendBill', 'VendCred')"
     present = {bill["id"] for bill in netsuite_rows(story.home, bills)} - story.rejected
     assert set(story.after[INVOICES]) == present | deleted
@@ -228,15 +252,19 @@ def test_lines_in_another_order_are_the_same_lines(story: Story) -> None:
         assert one["sys_id"] == other["sys_id"]
 
 
-def test_a_deleted_bill_is_canceled_without_lines_and_postings(story: Story) -> None:
-    bill = story.documents["deleted"]
+@pytest.mark.parametrize("name", ["deleted", "deleted credit"])
+def test_a_deleted_bill_or_credit_is_canceled_without_lines_and_postings(
+    story: Story, name: str
+) -> None:
+    bill = story.documents[name]
     assert story.before[INVOICES][bill]["state"] != "canceled"
     assert story.after[INVOICES][bill]["state"] == "canceled"
-    assert story.lines_of("deleted")[1] == set()
-    assert story.lines_of("deleted", POSTINGS)[0] != set()
-    assert story.lines_of("deleted", POSTINGS)[1] == set()
+    before, after = story.lines_of(name)
+    assert (bool(before), after) == (True, set())
+    assert story.lines_of(name, POSTINGS)[0] != set()
+    assert story.lines_of(name, POSTINGS)[1] == set()
     for record_type in ("vendor_bill", "gl_posting"):
-        assert story.state(record_type, "deleted") == Status.RETIRED
+        assert story.state(record_type, name) == Status.RETIRED
     found = story.states["vendor_bill", bill]
     assert found is not None
     assert found.partition == DAY.isoformat()
@@ -265,14 +293,18 @@ def test_a_bill_sent_back_for_approval_loses_its_postings_and_keeps_its_lines(
     assert story.state("vendor_bill", "reopened") == Status.LOADED
 
 
-def test_a_voided_bill_is_canceled_at_zero_and_posts_nothing(story: Story) -> None:
-    invoice = story.after[INVOICES][story.documents["voided"]]
+@pytest.mark.parametrize("name", ["voided", "voided credit"])
+def test_a_voided_bill_or_credit_is_canceled_at_zero_and_posts_nothing(
+    story: Story, name: str
+) -> None:
+    assert Decimal(story.before[INVOICES][story.documents[name]]["u_total_amount"]) != 0
+    invoice = story.after[INVOICES][story.documents[name]]
     assert invoice["state"] == "canceled"
     assert Decimal(invoice["u_total_amount"]) == 0
-    before, after = story.lines_of("voided")
+    before, after = story.lines_of(name)
     assert before == after
     assert {Decimal(story.after[LINES][key]["u_line_amount"]) for key in after} == {Decimal(0)}
-    assert story.lines_of("voided", POSTINGS)[1] == set()
+    assert story.lines_of(name, POSTINGS)[1] == set()
 
 
 def test_a_closed_order_is_canceled_and_keeps_its_lines(story: Story) -> None:
@@ -280,6 +312,15 @@ def test_a_closed_order_is_canceled_and_keeps_its_lines(story: Story) -> None:
     before, after = story.lines_of("closed", ITEMS)
     assert before == after != set()
     assert story.state("purchase_order", "closed") == Status.LOADED
+
+
+def test_an_order_that_is_opened_again_is_ordered_again(story: Story) -> None:
+    order = story.documents["order reopened"]
+    assert story.before[ORDERS][order]["status"] == "canceled"
+    assert story.after[ORDERS][order]["status"] == "ordered"
+    before, after = story.lines_of("order reopened", ITEMS)
+    assert before == after != set()
+    assert story.state("purchase_order", "order reopened") == Status.LOADED
 
 
 def test_a_deleted_vendor_is_set_inactive(story: Story) -> None:
@@ -308,7 +349,7 @@ def test_the_figures_say_what_was_retired(story: Story) -> None:
     lines = story.outcome.totals[f"servicenow/{LINES}"]
     gone = set(story.before[LINES]) - set(story.after[LINES])
     assert (lines["retired"], lines["not_retired"]) == (len(gone), 0)
-    assert story.outcome.totals[f"servicenow/{INVOICES}"]["retired"] == 1
+    assert story.outcome.totals[f"servicenow/{INVOICES}"]["retired"] == 2
     by_day = story.outcome.by_day[f"servicenow/{LINES}"]
     assert {day for day, figures in by_day.items() if figures["retired"]} == {DAY.isoformat()}
     deletions = [write for write in story.writes if write.startswith("DELETE")]
