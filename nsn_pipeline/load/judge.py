@@ -64,7 +64,8 @@ class Answer(Protocol):
 class Judgement(NamedTuple):
     """`version` is set where a read-back of it is enough to prove the record.
 
-    `lost_key` is a creation that came back without the key it was given.
+    `lost_key` is a creation that came back without the key it was given. `untaken` are columns of
+    ServiceNow's own that a new record was given and came back without: no fault of the record.
     """
 
     verdict: Verdict
@@ -74,6 +75,7 @@ class Judgement(NamedTuple):
     retry_after_s: float | None = None
     version: str = ""
     lost_key: bool = False
+    untaken: tuple[str, ...] = ()
 
 
 def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
@@ -90,7 +92,7 @@ def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
         return confirmed
     if received(row.get(VERSION)) != confirmed.version:
         return confirmed
-    return Judgement(Verdict.PROVEN, confirmed.sys_id)
+    return Judgement(Verdict.PROVEN, confirmed.sys_id, untaken=confirmed.untaken)
 
 
 def judge(table: Table, change: Change, answer: Answer) -> Judgement:
@@ -125,7 +127,25 @@ def _success(table: Table, change: Change, answer: Answer) -> Judgement | None:
     record = _record(answer.body)
     if answer.status != _SUCCESS.get(change.kind) or record is None:
         return None
-    return _echo(table, change, record)
+    judgement = _echo(table, change, record)
+    if table.given and change.kind == "create":
+        return judgement._replace(untaken=_untaken(table, change.values, record))
+    return judgement
+
+
+def _untaken(
+    table: Table, values: Mapping[str, str], record: Mapping[str, object]
+) -> tuple[str, ...]:
+    """Columns that are empty for ever, as nobody compares them again. What a rule of ServiceNow
+    put in place of our value is its right.
+    """
+    return tuple(
+        rule.column
+        for rule in table.given
+        if (sent := values.get(rule.column))
+        and not received(record.get(rule.column))
+        and not stored_as_wanted(table, rule, sent, "")
+    )
 
 
 def _proves_nothing(change: Change, status: int, text: str) -> bool:

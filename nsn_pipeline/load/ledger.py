@@ -25,7 +25,10 @@ class Permits(Protocol):
 
 
 class RecordResult(NamedTuple):
-    """The end of one record. `sys_id` is empty unless ServiceNow is known to hold the record."""
+    """The end of one record. `sys_id` is empty unless ServiceNow is known to hold the record.
+
+    `untaken` are columns of ServiceNow's own that it did not take when the record was made.
+    """
 
     key: str
     document_id: str
@@ -33,6 +36,7 @@ class RecordResult(NamedTuple):
     sys_id: str
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    untaken: tuple[str, ...] = ()
 
     @property
     def is_present(self) -> bool:
@@ -71,6 +75,14 @@ class LoadResult:
         """Enter a record that is not sent."""
         self.records[key] = RecordResult(key, document_id, "failed", "", found)
 
+    def untaken(self) -> dict[str, set[str]]:
+        """Columns of ServiceNow's own that new records are without, and the keys of these."""
+        found: dict[str, set[str]] = {}
+        for record in self.records.values():
+            for column in record.untaken:
+                found.setdefault(column, set()).add(record.key)
+        return found
+
     def counts(self) -> dict[str, int]:
         statuses = Counter(record.status for record in self.records.values())
         return {status: statuses[status] for status in _STATUSES}
@@ -104,6 +116,7 @@ class Ledger:
         self._attempts: Counter[str] = Counter()
         self._doubts: dict[str, Judgement] = {}
         self._sent: dict[str, Change] = {}
+        self._untaken: dict[str, tuple[str, ...]] = {}
 
     @property
     def clashed(self) -> list[str]:
@@ -153,6 +166,8 @@ class Ledger:
         waiting: list[Judgement] = []
         for change in outbox:
             key, judgement = change.key, judgements[change.key]
+            if judgement.untaken:
+                self._untaken[key] = judgement.untaken
             if judgement.verdict is Verdict.PROVEN:
                 self._settle(key, _WRITTEN[change.kind], judgement.sys_id)
                 continue
@@ -205,5 +220,7 @@ class Ledger:
         self, key: str, status: Status, sys_id: str, found: tuple[Problem, ...] = ()
     ) -> None:
         record = self.open.pop(key)
-        notes = self._notes.get(key, ())
-        self.records[key] = RecordResult(key, record.document_id, status, sys_id, found, notes)
+        notes, untaken = self._notes.get(key, ()), self._untaken.get(key, ())
+        self.records[key] = RecordResult(
+            key, record.document_id, status, sys_id, found, notes, untaken
+        )

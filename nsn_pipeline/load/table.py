@@ -71,6 +71,7 @@ class Table:
     by_column: dict[str, Rule]
     plain: tuple[Rule, ...]  # corrected by comparing their own value
     witnessed: tuple[Rule, ...]  # corrected by comparing others'
+    given: tuple[Rule, ...]  # written when the record is made, and then ServiceNow's
     compared: tuple[Rule, ...]  # never written: differences are reported
     references: tuple[Rule, ...]
     fields: tuple[str, ...]  # read on look-up and asked back after a write
@@ -96,6 +97,7 @@ def prepare(target: Target, *, reader_currency: str = "") -> Table:
         by_column={rule.column: rule for rule in rules},
         plain=tuple(rule for rule in rules if rule.is_kept and not rule.triggers),
         witnessed=tuple(rule for rule in rules if rule.is_kept and rule.triggers),
+        given=tuple(rule for rule in rules if rule.owner == "servicenow"),
         compared=tuple(rule for rule in rules if not rule.is_written),
         references=tuple(rule for rule in rules if rule.comparison is Comparison.REFERENCE),
         fields=tuple(fields),

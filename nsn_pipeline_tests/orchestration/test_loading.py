@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+import dagster as dg
 import pandas as pd
 import pytest
 
@@ -10,7 +11,7 @@ from nsn_pipeline.load.documents import DocumentResult
 from nsn_pipeline.load.ledger import LoadResult, RecordResult
 from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.orchestration.assets import loading
-from nsn_pipeline.orchestration.assets.load_outcome import Tally, count
+from nsn_pipeline.orchestration.assets.load_outcome import Tally, count, figures_of, totals_of
 from nsn_pipeline.orchestration.assets.loading import Loading, parts_of
 from nsn_pipeline_tests.unit.load.make import ORDER, FreshDay
 
@@ -92,3 +93,40 @@ def test_a_document_that_failed_is_told_once_although_it_also_lacks_a_link() -> 
     failed, unlinked = tally.failures["2026-03-04"], tally.unlinked["2026-03-04"]
     assert [row.document_id for row in failed] == ["1"]
     assert [row.document_id for row in unlinked] == ["2"]
+
+
+def test_what_servicenow_did_not_take_for_a_column_of_its_own_is_noted_per_day_and_in_all() -> None:
+    first, second = "2026-03-04", "2026-03-05"
+    tally = Tally()
+    days = [(first, rows(("1", 2)), None), (second, rows(("2", 1)), None)]
+    days[1][1]["_key"] = ["9"]
+    records = {
+        key: RecordResult(key, document, "created", key, untaken=untaken)
+        for key, document, untaken in (
+            ("0", "1", ("due_by",)), ("1", "1", ("due_by", "ship_to")), ("9", "2", ("due_by",)),
+        )
+    }  # fmt: skip
+    documents = [DocumentRow(document, "loaded", document, "") for document in ("1", "2")]
+    count(tally, DocumentResult(documents, [LoadResult("proc_po", records)]), days)
+    asset = dg.AssetKey(["servicenow", "proc_po"])
+    told = str(totals_of(tally, asset)["notes"]).split("; ")
+    assert [note.partition(" that were")[0] for note in told] == [
+        "proc_po.due_by is empty in 3 new records",
+        "proc_po.ship_to is empty in 1 new record",
+    ]
+    assert "in 2 new records" in str(figures_of(tally, asset, first)["notes"])
+    assert "in 1 new record " in str(figures_of(tally, asset, second)["notes"])
+    assert tally.unlinked[first] == []
+
+
+def test_nothing_is_noted_where_all_was_taken() -> None:
+    tally, day = Tally(), ("2026-03-04", rows(("1", 1)), None)
+    count(
+        tally,
+        DocumentResult(
+            [DocumentRow("1", "loaded", "s", "")],
+            [LoadResult("proc_po", {"0": RecordResult("0", "1", "created", "s")})],
+        ),
+        [day],
+    )
+    assert "notes" not in totals_of(tally, dg.AssetKey(["servicenow", "proc_po"]))

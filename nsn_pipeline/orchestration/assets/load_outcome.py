@@ -42,6 +42,10 @@ class Tally:
         default_factory=lambda: defaultdict(lambda: defaultdict(ChangeReport))
     )
     failures: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
+    # Per day and table: columns of ServiceNow's own that new records are without
+    untaken: dict[str | None, dict[str, Counter[str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(Counter))
+    )
     unlinked: dict[str | None, list[DocumentRow]] = field(default_factory=lambda: defaultdict(list))
     # The same as they landed, for the checks' tables
     failed: dict[str | None, Listed | None] = field(default_factory=dict[str | None, Listed | None])
@@ -56,6 +60,7 @@ def count(tally: Tally, result: DocumentResult, group: Sequence[Day]) -> None:
         counts = {k: v for k, v in table_result.counts().items() if v}
         tally.totals[table_result.table].update(counts)
         tally.calls += table_result.calls
+        untaken = table_result.untaken()
         for day, headers, lines in group:
             frame = lines if of_lines else headers
             assert frame is not None  # noqa: S101 - a second table is there only with lines
@@ -64,6 +69,9 @@ def count(tally: Tally, result: DocumentResult, group: Sequence[Day]) -> None:
             tally.by_day[day][table_result.table].update(
                 records[key].status for key in frame["_key"] if key in records
             )
+            for column, keys in untaken.items():
+                here = sum(key in keys for key in frame["_key"])
+                tally.untaken[day][table_result.table][column] += here
     for day, headers, _ in group:
         failed = {d for d in headers["_document_id"] if rows[d].status == "failed"}
         tally.failures[day].extend(rows[document_id] for document_id in sorted(failed))
@@ -139,15 +147,29 @@ def links_check(tally: Tally, day: str | None, decimals: Mapping[str, int]) -> C
     )
 
 
-def figures_of(tally: Tally, asset_key: dg.AssetKey, day: str | None) -> dict[str, int]:
+def figures_of(tally: Tally, asset_key: dg.AssetKey, day: str | None) -> dict[str, int | str]:
     table = asset_key.path[-1]
     gone = {} if day is None else tally.retiring.figures(table, day)
-    return _counts(tally.by_day[day].get(table, Counter())) | gone
+    counts = _counts(tally.by_day[day].get(table, Counter()))
+    return {**counts, **gone, **_notes(table, tally.untaken[day][table])}
 
 
-def totals_of(tally: Tally, asset_key: dg.AssetKey) -> dict[str, int]:
+def totals_of(tally: Tally, asset_key: dg.AssetKey) -> dict[str, int | str]:
     table = asset_key.path[-1]
-    return _counts(tally.totals.get(table, Counter())) | tally.retiring.figures(table)
+    untaken = sum((of_day[table] for of_day in tally.untaken.values()), Counter[str]())
+    counts = _counts(tally.totals.get(table, Counter()))
+    return {**counts, **tally.retiring.figures(table), **_notes(table, untaken)}
+
+
+def _notes(table: str, untaken: Mapping[str, int]) -> dict[str, str]:
+    """No failure, as these columns are ServiceNow's: and nobody would ever look at them again."""
+    told = [
+        f"{table}.{column} is empty in {number:,} new {'record' if number == 1 else 'records'} "
+        "that were given a value: let the role write and read it, or take it out of the profile"
+        for column, number in sorted(untaken.items())
+        if number
+    ]
+    return {"notes": "; ".join(told)} if told else {}
 
 
 def _counts(counts: Counter[str]) -> dict[str, int]:

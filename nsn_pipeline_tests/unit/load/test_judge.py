@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,11 @@ from nsn_pipeline.errors import (
     PermissionDeniedError,
     ThrottledError,
 )
-from nsn_pipeline.load.judge import Verdict, judge, prove
+from nsn_pipeline.load.judge import Judgement, Verdict, judge, prove
 from nsn_pipeline.load.plan import Change
 from nsn_pipeline.load.table import prepare
 from nsn_pipeline_tests.unit.load.fake_servicenow import refusal
-from nsn_pipeline_tests.unit.load.make import BILL, VENDOR, bill
+from nsn_pipeline_tests.unit.load.make import BILL, VENDOR, bill, column
 
 TABLE = prepare(VENDOR)
 SENT = {"name": "Acme", "u_active": "true", "u_netsuite_id": "451"}
@@ -101,6 +102,37 @@ def test_column_that_servicenow_owns_may_be_overwritten_or_hidden() -> None:
     change = Change("create", "451", "451", "a" * 32, {**SENT, "notes": "x"}, {})
     for echo in ({**ECHO, "notes": "other"}, {k: v for k, v in ECHO.items() if k != "notes"}):
         assert judge(TABLE, change, answer(201, {"result": echo})).verdict is Verdict.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("given", "echoed", "untaken"),
+    [
+        ("x", "", ("notes",)),
+        ("x", None, ("notes",)),
+        ("x", "by a rule", ()),
+        ("x", "x", ()),
+        ("", "", ()),
+    ],
+    ids=["dropped", "not shown", "a rule's own", "taken", "nothing given"],
+)
+def test_column_of_servicenow_that_did_not_take_our_value_is_told_and_no_fault(
+    given: str, echoed: str | None, untaken: tuple[str, ...]
+) -> None:
+    change = Change("create", "451", "451", "a" * 32, {**SENT, "phone": "", "notes": given}, {})
+    echo = {**VERSIONED, "notes": echoed}
+    if echoed is None:
+        del echo["notes"]
+    judgement = judge(TABLE, change, answer(201, {"result": echo}))
+    assert (judgement.verdict, judgement.problems) == (Verdict.CONFIRMED, ())
+    assert judgement.untaken == untaken
+    assert prove(judgement, [FOUND]) == Judgement(Verdict.PROVEN, "a" * 32, untaken=untaken)
+
+
+def test_flag_that_was_never_set_is_no_value_that_was_not_taken() -> None:
+    target = replace(VENDOR, columns=(*VENDOR.columns, column("u_new", "flag", owner="servicenow")))
+    change = Change("create", "451", "451", "a" * 32, {**SENT, "u_new": "false"}, {})
+    echo = {**VERSIONED, "u_new": ""}
+    assert judge(prepare(target), change, answer(201, {"result": echo})).untaken == ()
 
 
 def test_key_that_was_not_kept_is_a_fault_of_the_record() -> None:

@@ -230,6 +230,25 @@ def test_our_record_whose_key_was_cleared_is_adopted_again() -> None:
     assert len(fake.tables[TABLE]) == 1
 
 
+def test_value_for_servicenow_that_is_not_taken_is_counted_and_fails_nothing() -> None:
+    fake = FakeServiceNow()
+    fake.read_only = {"notes"}
+    rows = frame(VENDOR, {"v1": {"name": "Acme", "notes": "first"}, "v2": {"name": "Bolt"}})
+    result = load(fake, rows)
+    assert counts(result) == {"created": 2}
+    assert result.untaken() == {"notes": {"v1"}}
+    again = load(fake, rows)
+    assert (counts(again), again.untaken()) == ({"unchanged": 2}, {})
+
+
+def test_value_that_is_not_taken_is_told_as_well_if_a_read_back_must_complete_the_record() -> None:
+    fake = FakeServiceNow()
+    fake.read_only, fake.defaults = {"notes"}, {"phone": "000"}
+    result = load(fake, frame(VENDOR, {"v1": {"name": "Acme", "notes": "first"}}))
+    assert counts(result) == {"created": 1}
+    assert result.untaken() == {"notes": {"v1"}}
+
+
 def test_unknown_column_is_not_stored_and_says_which() -> None:
     fake = FakeServiceNow(unknown_columns=["phone"])
     rows = frame(VENDOR, {"v1": {"name": "Acme", "phone": "555", "u_active": "true"}})
