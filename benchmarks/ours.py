@@ -23,7 +23,7 @@ from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.whole import DocumentRow
 from nsn_pipeline.load.writer import Loader
 from nsn_pipeline.orchestration.assets.load_outcome import record_documents
-from nsn_pipeline.orchestration.rare_collections import rare_collections
+from nsn_pipeline.orchestration.interpreter import set_up_for_loading
 from nsn_pipeline.orchestration.trail import record_load
 from nsn_pipeline.state.connection import connect
 from nsn_pipeline.state.job_state import JobState
@@ -77,7 +77,7 @@ class Pipeline:
             "Any", SimpleNamespace(job_state=self.job_state, recorder=recorder, run_id=run_id)
         )
         with (
-            rare_collections(),
+            set_up_for_loading(),
             Loader(
                 self.client, instance=INSTANCE, pacer=pacer, before_send=recorder.sending
             ) as loader,

@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from benchmarks.ours import Measured
 from benchmarks.records import FIELDS, TABLE
 from benchmarks.serving import PASSWORD, USER, Served
+from nsn_pipeline.load.pacing import LARGEST_BATCH
 
 Records = list[dict[str, str]]
 BATCH = 100  # as the peers document it; ours is half of that
@@ -58,7 +59,7 @@ def requests_threads(served: Served, records: Records, _home: Path) -> Measured:
 
 
 def bare_batches(connections: int) -> "Callable[[Served, Records, Path], Measured]":
-    """Full batches over several connections, encoded, sent and decoded; nothing else is done.
+    """Batches as full as ours over as many connections, encoded, sent and decoded.
 
     What is left of our load step without look-up, plan, trail, verification and job state.
     """
@@ -68,7 +69,7 @@ def bare_batches(connections: int) -> "Callable[[Served, Records, Path], Measure
             with _pooled(served) as session, ThreadPoolExecutor(connections) as pool:
 
                 def post(start: int) -> None:
-                    body = _batch(records[start : start + BATCH], ("sys_id", *FIELDS))
+                    body = _batch(records[start : start + LARGEST_BATCH], ("sys_id", *FIELDS))
                     answer = session.post(
                         f"{served.url}/api/now/v1/batch",
                         data=body,
@@ -79,9 +80,9 @@ def bare_batches(connections: int) -> "Callable[[Served, Records, Path], Measure
                         assert entry["status_code"] == 201  # noqa: S101, PLR2004
                         orjson.loads(base64.b64decode(entry["body"]))
 
-                list(pool.map(post, range(0, len(records), BATCH)))
+                list(pool.map(post, range(0, len(records), LARGEST_BATCH)))
 
-        return _timed((f"{BARE}{connections}", connections, BATCH), served, records, run)
+        return _timed((f"{BARE}{connections}", connections, LARGEST_BATCH), served, records, run)
 
     return measured
 

@@ -36,6 +36,7 @@ from nsn_pipeline.orchestration.assets.retiring import (
     allowed,
     retired_check,
 )
+from nsn_pipeline.orchestration.interpreter import set_up_for_loading
 from nsn_pipeline.orchestration.load_problems import (
     land_differences,
     land_links,
@@ -50,7 +51,6 @@ from nsn_pipeline.orchestration.plan_report import (
     drift_of,
 )
 from nsn_pipeline.orchestration.planning import approved_changes
-from nsn_pipeline.orchestration.rare_collections import rare_collections
 from nsn_pipeline.orchestration.reporting import (
     CheckFigures,
     report_checks,
@@ -164,7 +164,7 @@ def _load(
         context: dg.AssetExecutionContext, systems: SystemsResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
         days: Sequence[str | None] = [None] if names.unpartitioned else context.partition_keys
-        with systems.opened_to_write(context) as connections, rare_collections():
+        with systems.opened_to_write(context) as connections, set_up_for_loading():
             home = connections.settings.project.home
             connections.loader.limit_to(approved_changes(context.run, home))
             retiring = None

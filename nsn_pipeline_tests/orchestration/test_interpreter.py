@@ -1,0 +1,15 @@
+"""A load step changes settings of the whole process: they must be as before when it is over."""
+
+import gc
+import sys
+
+from nsn_pipeline.orchestration.interpreter import set_up_for_loading
+
+
+def test_settings_hold_for_the_load_alone() -> None:
+    before = gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
+    with set_up_for_loading():
+        assert gc.get_threshold()[0] > before[0][0]
+        assert sys.getswitchinterval() < before[1]
+        assert gc.get_freeze_count() > 0
+    assert (gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()) == before
