@@ -23,6 +23,7 @@ LINES = Target(
     columns=(
         column("parent", "reference(parent)", required=True),
         column("amount", "decimal(2)"),
+        column("number", "integer"),  # where it stands in the document; it names no line
         column("note", owner="servicenow"),
     ),
     retire=Retirement("delete"),
@@ -108,6 +109,7 @@ class World:
         self.lines[f"{document}-{line_id}"] = {
             "parent": f"ref:parent:{document}",
             "amount": amount,
+            "number": line_id,
             "note": "first",
         }
 
@@ -173,11 +175,35 @@ def test_any_interleaving_ends_in_the_state_netsuite_has(history) -> None:
 
 
 def test_a_line_added_again_under_its_old_number_is_a_new_line() -> None:
+    """NetSuite gives it an id of its own, and here it has nothing of the old one."""
     world = World()
-    for step in (("line", "7", "1", "1.5"), ("line", "7", "2", "0.00"), ("sync",),
-                 ("remove line", "7", "1"), ("sync",)):  # fmt: skip
+    for step in (("line", "7", "1", "1.5"), ("line", "7", "2", "0.00"), ("sync",)):
+        world.do(step)
+    old = world.stored("u_line")["7-1"]
+    old["note"] = "about the old line"
+    for step in (("remove line", "7", "1"), ("line", "7", "11", "17.50")):
+        world.do(step)
+    world.lines["7-11"]["number"] = "1"
+    world.sync()
+    rows = world.stored("u_line")
+    assert set(rows) == {"7-2", "7-11"}
+    assert old["sys_id"] not in {row["sys_id"] for row in rows.values()}
+    assert {name: rows["7-11"][name] for name in ("amount", "number", "note")} == {
+        "amount": "17.50",
+        "number": "1",
+        "note": "first",
+    }
+
+
+def test_a_line_that_comes_back_under_its_own_id_is_made_again() -> None:
+    world = World()
+    for step in (("line", "7", "1", "1.5"), ("line", "7", "2", "0.00"), ("sync",)):
+        world.do(step)
+    world.stored("u_line")["7-1"]["note"] = "about the old line"
+    for step in (("remove line", "7", "1"), ("sync",)):
         world.do(step)
     assert set(world.stored("u_line")) == {"7-2"}
     world.do(("line", "7", "1", "17.50"))
     world.sync()
-    assert world.stored("u_line")["7-1"]["amount"] == "17.50"
+    row = world.stored("u_line")["7-1"]
+    assert (row["amount"], row["note"]) == ("17.50", "first")

@@ -1,5 +1,6 @@
 """What must hold for any records, any state of ServiceNow and any pattern of lost answers."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from nsn_pipeline.errors import OutcomeUnknownError
 from nsn_pipeline.load.plan import Wanted, plan
 from nsn_pipeline.load.sys_id import deterministic_sys_id
-from nsn_pipeline.load.table import prepare
+from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.profiles.model import Target
 from nsn_pipeline_tests.unit.load.fake_servicenow import FakeServiceNow
 from nsn_pipeline_tests.unit.load.make import column, frame, load
@@ -34,6 +35,7 @@ TARGET = Target(
 )
 LEFT_ALONE = {"first", "locked", "label", "watched"}
 TABLE = prepare(TARGET)
+AS_DOLLARS = prepare(TARGET, reader_currency="USD")
 
 keys = st.sampled_from([f"{number}-{line}" for number in (7, 70) for line in (1, 2, 11)])
 words = st.sampled_from(["", "a", "A", "a ", 'quote " and , comma', "né^e", "\u2028"])
@@ -75,10 +77,10 @@ def fake_with(present: dict[str, dict[str, str]], **options) -> FakeServiceNow:
     return fake
 
 
-def planned(fake: FakeServiceNow, wanted: dict[str, dict[str, str]]):
+def planned(fake: FakeServiceNow, wanted: dict[str, dict[str, str]], table: Table = TABLE):
     records = [Wanted(key, key, values) for key, values in wanted.items()]
-    present = fake.find("u_thing", "u_netsuite_id", list(wanted), TABLE.fields).rows
-    return plan(TABLE, records, present, instance="dev1")
+    present = fake.find("u_thing", "u_netsuite_id", list(wanted), table.fields).rows
+    return plan(table, records, present, instance="dev1")
 
 
 def stored(fake: FakeServiceNow) -> dict[str, dict[str, str]]:
@@ -86,15 +88,68 @@ def stored(fake: FakeServiceNow) -> dict[str, dict[str, str]]:
     return {key: row for key, (row,) in fake.by_key("u_thing").items()}
 
 
+def number(text: str) -> Decimal | None:
+    return Decimal(text) if text else None
+
+
+def meaning(values: Mapping[str, str]) -> dict[str, object]:
+    """What NetSuite's columns of a record say; the planner is not asked."""
+    currency, _, amount = values.get("price", "").rpartition(";")
+    return {
+        **{name: values.get(name, "") for name in ("name", "due", "currency")},
+        **{name: number(values.get(name, "")) for name in ("quantity", "u_price")},
+        "active": values.get("active") == "true",
+        "price": (currency, number(amount)),
+    }
+
+
+def assert_stored(fake: FakeServiceNow, wanted: dict[str, dict[str, str]]) -> None:
+    rows = stored(fake)
+    assert {key: meaning(rows[key]) for key in wanted} == {
+        key: meaning(values) for key, values in wanted.items()
+    }
+
+
 @settings(deadline=None)  # threads on a busy machine
 @given(wanted=sets_of_things, present=sets_of_things)
 def test_planning_after_applying_is_all_unchanged(wanted, present) -> None:
     fake = fake_with(present)
     load(fake, frame(TARGET, wanted), target=TARGET)
+    assert_stored(fake, wanted)
     assert {change.kind for change in planned(fake, wanted).changes} <= {"unchanged"}
     writes = len(fake.writes)
     load(fake, frame(TARGET, wanted), target=TARGET)
     assert len(fake.writes) == writes
+
+
+@settings(deadline=None)  # threads on a busy machine
+@given(wanted=sets_of_things, edited=st.sets(keys), amount=numbers)
+def test_amounts_edited_alone_are_corrected_in_the_readers_currency_only(
+    wanted, edited, amount
+) -> None:
+    fake = fake_with({})
+    fake.reader_currency = "USD"
+    rows = frame(TARGET, wanted)
+    load(fake, rows, target=TARGET, reader_currency="USD")
+    assert_stored(fake, wanted)
+    kept: dict[str, str] = {}
+    for key in edited & wanted.keys():
+        currency, price = wanted[key]["currency"], wanted[key]["price"]
+        stored(fake)[key]["price"] = f"{currency};{amount}" if amount else ""
+        # Of yen, which are shown as dollars, only the presence is told
+        if currency == "JPY" and bool(number(amount)) == bool(number(price.rpartition(";")[2])):
+            kept[key] = stored(fake)[key]["price"]
+    fake.writes.clear()
+    load(fake, rows, target=TARGET, reader_currency="USD")
+    for key, row in stored(fake).items():
+        if key in kept:
+            assert row["price"] == kept[key]
+        elif number(wanted[key]["u_price"]) not in {None, 0}:
+            assert meaning(row) == meaning(wanted[key])
+    writes = len(fake.writes)
+    load(fake, rows, target=TARGET, reader_currency="USD")
+    assert len(fake.writes) == writes
+    assert {c.kind for c in planned(fake, wanted, AS_DOLLARS).changes} <= {"unchanged"}
 
 
 @settings(deadline=None)  # threads on a busy machine
@@ -110,6 +165,7 @@ def test_applying_writes_the_plan_and_nothing_else(wanted, present) -> None:
         if change.kind in {"create", "update"}
     )
     load(fake, frame(TARGET, wanted), target=TARGET)
+    assert_stored(fake, wanted)
     assert sorted((m, tuple(sorted(body.items()))) for m, _, body in fake.writes) == expected
     untouched = present.keys() - wanted.keys()
     rows = stored(fake)
@@ -141,6 +197,7 @@ def test_what_is_servicenows_is_never_touched_once_it_is_there(wanted, present, 
     fake.writes.clear()
     load(fake, frame(TARGET, wanted), target=TARGET)
     assert not any(LEFT_ALONE & body.keys() for _, _, body in fake.writes)
+    assert_stored(fake, wanted)
     for key, row in stored(fake).items():
         assert all(row.get(name) == before[key].get(name) for name in ("first", "locked"))
     assert {change.kind for change in planned(fake, wanted).changes} <= {"unchanged"}
@@ -198,13 +255,12 @@ def test_any_pattern_of_failed_answers_ends_in_exactly_one_record_per_key(
 ) -> None:
     fake = fake_with(present, mishaps=happens, call_errors=calls)
     result = load(fake, frame(TARGET, wanted), target=TARGET, batch_size=batch_size)
-    rows = stored(fake)
-    for key, record in result.records.items():  # what is called done is there
-        if record.status != "failed":
-            assert rows[key].get("name", "") == wanted[key]["name"]
+    done = {key for key, record in result.records.items() if record.status != "failed"}
+    assert_stored(fake, {key: wanted[key] for key in done})  # what is called done is there
     fake.mishaps.clear()
     fake.call_errors.clear()
     again = load(fake, frame(TARGET, wanted), target=TARGET, batch_size=batch_size)
     assert all(record.status != "failed" for record in again.records.values())
     assert stored(fake).keys() == wanted.keys() | present.keys()
+    assert_stored(fake, wanted)
     assert {change.kind for change in planned(fake, wanted).changes} <= {"unchanged"}
