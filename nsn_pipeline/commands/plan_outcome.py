@@ -3,7 +3,7 @@
 The trail knows: what is sent is written down before, and how each document ended after it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nsn_pipeline.audit.trail_entry import Entry, Event
@@ -12,6 +12,7 @@ from nsn_pipeline.load.plan_document import PlannedChange
 NAMED = 10  # changes named in one note
 _AS_WANTED = {Event.WRITTEN, Event.UNCHANGED, Event.RETIRED}
 _FAILED = {Event.FAILED, Event.STILL_FAILED}
+_ENDS = _AS_WANTED | _FAILED
 _WHY = (
     "were no longer needed when they were due: ServiceNow held that already",
     "were left out because their documents failed: `nsn rejections` says why",
@@ -44,13 +45,13 @@ def left_out(
     """Sort the changes that these runs never sent; of each document the last word counts."""
     sent: set[tuple[str, str]] = set()
     ended: dict[tuple[str, str], Event] = {}
-    for entry in entries:
+    for entry, documents in _with_documents(entries):
         if entry.run_id not in run_ids:
             continue
         if entry.event is Event.SENDING:
             sent.update((entry.data["table"], record["key"]) for record in entry.data["records"])
-        elif entry.event in _AS_WANTED | _FAILED:
-            for document in entry.documents or (entry.document_id or "",):
+        elif entry.event in _ENDS:
+            for document in documents:
                 ended[entry.record_type, document] = entry.event
     result = LeftOut()
     for one in changes:
@@ -62,3 +63,25 @@ def left_out(
         else:
             (result.failed if event in _FAILED else result.not_met).append(one)
     return result
+
+
+def _with_documents(entries: Iterable[Entry]) -> Iterator[tuple[Entry, Sequence[str]]]:
+    """Each entry with the documents it tells of, where it tells how they ended.
+
+    A list that repeats the last one of its event, day and record type names that entry instead,
+    which may be of any run (`state.trail`): of each the last list is kept in mind, and no more.
+    """
+    last: dict[tuple[str, str | None, Event], tuple[int, Sequence[str]]] = {}
+    for entry in entries:
+        documents: Sequence[str] = ()
+        if entry.event in _ENDS:
+            kind = (entry.record_type, entry.day, entry.event)
+            if entry.documents:
+                documents = entry.documents
+                last[kind] = (entry.seq, documents)
+            elif entry.same_as is not None:
+                seq, listed = last.get(kind, (None, ()))
+                documents = listed if seq == entry.same_as else ()
+            elif entry.document_id is not None:
+                documents = (entry.document_id,)
+        yield entry, documents

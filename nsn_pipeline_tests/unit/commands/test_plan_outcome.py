@@ -1,12 +1,16 @@
 """Why planned changes were never sent."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from nsn_pipeline.audit.trail_entry import NO_HASH, Entry, Event
+import pytest
+
+from nsn_pipeline.audit.trail_entry import NO_HASH, Draft, Entry, Event
 from nsn_pipeline.commands.plan_outcome import NAMED, LeftOut, left_out
 from nsn_pipeline.load.plan import Change
 from nsn_pipeline.load.plan_document import PlannedChange
+from nsn_pipeline.state.trail import Trail
 
 TABLE = "sn_apo_invoice"
 
@@ -43,6 +47,30 @@ def test_what_was_not_sent_is_sorted_by_how_its_document_ended() -> None:
     found = left_out(changes, entries, ["ours"])
     told = [[one.change.key for one in of] for of in (found.unneeded, found.failed, found.not_met)]
     assert told == [["2", "3"], ["4", "5"], ["6", "7"]]
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (Event.UNCHANGED, (2, 0, 0)),
+        (Event.WRITTEN, (2, 0, 0)),
+        (Event.STILL_FAILED, (0, 2, 0)),
+    ],
+)
+def test_a_list_that_repeats_an_earlier_runs_says_of_whom_it_tells(
+    tmp_path: Path, event: Event, told: tuple[int, int, int]
+) -> None:
+    """The trail stores it as a pointer to the entry that lists the same documents."""
+    trail = Trail(tmp_path, owner={})
+    for run in ("yesterdays", "ours"):
+        trail.append([Draft(event, run, "vendor_bill", "2026-03-02", documents=("1", "2"))])
+    of_another_day = Draft(event, "ours", "vendor_bill", "2026-03-03", documents=("8", "9"))
+    trail.append([of_another_day])
+    entries = list(trail.entries())
+    assert [one.same_as is not None for one in entries] == [False, False, True, False]
+    found = left_out([planned("1"), planned("2")], entries, ["ours"])
+    assert (len(found.unneeded), len(found.failed), len(found.not_met)) == told
+    trail.close()
 
 
 def test_each_reason_is_one_note_that_names_the_first() -> None:
