@@ -72,7 +72,7 @@ _ESCAPED = rb"(?: |\\a000[0a]|\\a){0,9}"
 _PERHAPS_CAPITALS = re.compile(rb"AA%b0%b0" % (_ESCAPED, _ESCAPED) + _REST)
 _PERHAPS_WORD = re.compile(rb"aa00(?:(?<=[^a0]aa00)|(?<=\\aaa00)|(?<=\\a000[0a]aa00))" + _REST)
 _AFTER_IBAN = re.compile(r"iban\W{0,4}$", re.IGNORECASE)
-_REMEDY = "Correct {column}; its value is private, so the trail keeps neither it nor the details."
+_REMEDY = "Correct {column}: its value is private, so neither it nor the details are told here."
 
 
 @lru_cache(maxsize=4096)  # columns are few, and asked about for every value
@@ -113,7 +113,7 @@ class Privacy:
         return any(column in columns for columns in self.by_table.values())
 
     def problem(self, column: str, value: str | None, remedy: str) -> tuple[str | None, str]:
-        """Value and remedy of a problem as the trail may hold them."""
+        """Value and remedy of a problem as trail, plan and summary may hold them."""
         if self.hides(column):
             return (WITHHELD if value else value), _REMEDY.format(column=column)
         return (None if value is None else scrubbed(value)), scrubbed(remedy)

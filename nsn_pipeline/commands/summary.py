@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.frames import records_of, rows_with, values_of
 from nsn_pipeline.landing import Landing
 from nsn_pipeline.orchestration.assets.conformed import CONFORMED, Conformed
@@ -151,9 +152,14 @@ class Summary:
 def summarize(
     landing: Landing, profile: Profile, days: Sequence[str], outcomes: Sequence[RunOutcome]
 ) -> Summary:
-    """Gather what the runs landed and what their load steps reported."""
+    """Gather what the runs landed and what their load steps reported.
+
+    Remedies quote values, and a summary is printed into logs: those of private columns are withheld
+    here. `nsn rejections` has them, for whoever is to correct the document.
+    """
     summary = Summary(days[0], days[-1], [outcome.run_id for outcome in outcomes])
     missing: dict[str, Missing] = {}
+    privacy = Privacy.of(profile)
     for names in CONFORMED.values():
         kind = TypeSummary(names.record_type)
         parts = _parts(profile.targets[names.record_type])
@@ -161,7 +167,7 @@ def summarize(
         for day, documents in _documents(landing, names, days, summary.runs):
             _count(kind, day, documents)
             ids = set(values_of(documents, "document_id"))
-            _read_problems(landing, names, day, ids, summary, missing)
+            _read_problems(landing, names, day, ids, summary, missing, privacy)
             _count_records(landing, names, day, documents, records)
         tables = [
             _table_counts(part.table, records[name], outcomes)
@@ -234,6 +240,7 @@ def _read_problems(  # noqa: PLR0917
     ids: set[str],
     summary: Summary,
     missing: dict[str, Missing],
+    privacy: Privacy,
 ) -> None:
     problems = rows_with(landing.read(names.path("problems"), day), "document_id", ids)
     by_document: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -251,15 +258,20 @@ def _read_problems(  # noqa: PLR0917
                 amount=first["amount"] if isinstance(first["amount"], Decimal) else None,
                 currency=_text(first["currency"]),
                 reasons=tuple(dict.fromkeys(row["reason"] for row in rows)),
-                remedy=_text(first["remedy"]),
+                remedy=_remedy(first, privacy),
                 url=_text(first["url"]),
             )
         )
         for reference in dict.fromkeys(_text(row["reference"]) for row in rows):
             if reference:
-                remedy = next(r["remedy"] for r in rows if _text(r["reference"]) == reference)
-                entry = missing.setdefault(reference, Missing(reference, remedy))
+                row = next(r for r in rows if _text(r["reference"]) == reference)
+                entry = missing.setdefault(reference, Missing(reference, _remedy(row, privacy)))
                 entry.documents[names.record_type] += 1
+
+
+def _remedy(row: Mapping[str, Any], privacy: Privacy) -> str:
+    _, remedy = privacy.problem(_text(row["column"]), None, _text(row["remedy"]))
+    return remedy
 
 
 def _parts(target: Target) -> dict[str, Target]:
