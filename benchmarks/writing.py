@@ -48,7 +48,7 @@ class Sizes:
     share for its start and end.
     """
 
-    ours: int = 2_500
+    ours: int = 5_000
     batched: int = 1_000
     bare: int = 8_000
     threads: int = 1_000
