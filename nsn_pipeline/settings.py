@@ -139,8 +139,8 @@ class ServiceNowSettings(_Section):
     batch_size: int = Field(
         default=50, ge=1, le=500
     )  # no limit is documented; the time limit rules
-    # In which the integration user reads currency columns. Without it, amounts that are compared
-    # and never written (`owner: compared`) are not judged.
+    # In which the integration user reads currency columns. Without it, amounts in them are judged
+    # by their witness columns alone, and those never written (`owner: compared`) not at all.
     currency: str = Field(default="", pattern="^([A-Z]{3})?$")
 
     @model_validator(mode="after")

@@ -37,6 +37,7 @@ from nsn_pipeline.load.wanted import (
     look_up_references,
     read_records,
     resolve_references,
+    texts,
 )
 from nsn_pipeline.profiles.model import Target
 
@@ -134,9 +135,10 @@ class Loader:
         table = prepare(target, reader_currency=self._reader_currency)
         result = LoadResult(table.name)
         positions, refused = distinct_rows(table, frame)
-        documents = dict(zip(frame["_key"], frame["_document_id"], strict=True)) if refused else {}
-        for key, problem in refused.items():
-            result.fail(key, documents[key], (problem,))
+        if refused:
+            documents = dict(zip(texts(frame, "_key"), texts(frame, "_document_id"), strict=True))
+            for key, problem in refused.items():
+                result.fail(key, documents[key], (problem,))
         references = look_up_references(table, frame, resolver, parent_type=parent_type)
         rows = known if known and self._look_ups.keys_are_unique(table) else {}
 

@@ -55,7 +55,7 @@ class KeptSlots:
             self._put(slot)
 
     def close(self) -> None:
-        """Give up what is kept, and keep nothing more. The server is not asked afterwards."""
+        """Give up what is kept, and keep nothing more."""
         with self._changed:
             self._is_closed = True
             kept, self._kept = self._kept, []
@@ -100,22 +100,37 @@ class KeptSlots:
             # Who waits stands in the queue at the state server, and gets it there.
             if self._is_fresh(slot) and not self._waiting and not self._is_closed:
                 self._kept.append(replace(slot, idle_since=self._clock()))
-                if self._watcher is None:
-                    # No daemon: a process that ends waits until its slots are given up.
-                    self._watcher = threading.Thread(target=self._watch, name="kept-slots")
-                    self._watcher.start()
-                return
+                if self._is_watched():
+                    return
+                self._kept.pop()
         self._give_up(slot.token)
+
+    def _is_watched(self) -> bool:
+        """Whether somebody looks after idle slots; begins it if need be."""
+        if self._watcher is None:
+            # No daemon: a process that ends waits until its slots are given up.
+            watcher = threading.Thread(target=self._watch, name="kept-slots")
+            try:
+                watcher.start()
+            except RuntimeError:  # no more threads: the call is done, and must not fail for it
+                return False
+            self._watcher = watcher
+        return True
 
     def _is_fresh(self, slot: KeptSlot) -> bool:
         return self._clock() - slot.taken_at < KEEP_S
 
     def _watch(self) -> None:
         quiet = 0
-        while True:
-            quiet = 0 if self.give_up_idle() else quiet + 1
+        try:
+            while True:
+                quiet = 0 if self.give_up_idle() else quiet + 1
+                with self._changed:
+                    if not self._kept and (self._is_closed or quiet > _QUIET_ROUNDS):
+                        self._watcher = None
+                        return
+                    self._changed.wait(IDLE_S)
+        except BaseException:  # the next call begins it again
             with self._changed:
-                if not self._kept and (self._is_closed or quiet > _QUIET_ROUNDS):
-                    self._watcher = None
-                    return
-                self._changed.wait(IDLE_S)
+                self._watcher = None
+            raise

@@ -51,8 +51,8 @@ class FallbackLimiter:
             if self._is_news(alone=True):
                 logger.warning("limit_of_this_process_only name=%s error=%s", self._name, error)
             return False
-        self._presence.answered()
-        if self._is_news(alone=False):
+        # That it answers is `shared`'s to say: a slot that it kept proves nothing.
+        if not self._presence.is_away() and self._is_news(alone=False):
             logger.warning("limit_shared_again name=%s", self._name)
         return True
 

@@ -294,6 +294,15 @@ def test_every_wanted_key_has_a_result() -> None:
     assert counts(result) == {"created": 2, "failed": 1}
 
 
+def test_a_row_without_a_key_fails_alone() -> None:
+    fake = FakeServiceNow()
+    rows = vendors(v1="Acme", v2="Bolt")
+    rows.loc[0, "_key"] = None
+    result = load(fake, rows)
+    assert counts(result) == {"created": 1, "failed": 1}
+    assert result.records[""].document_id == "v1"
+
+
 def test_empty_frame_asks_nothing() -> None:
     fake = FakeServiceNow()
     result = load(fake, frame(VENDOR, {}))

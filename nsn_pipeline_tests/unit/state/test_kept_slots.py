@@ -110,6 +110,19 @@ def test_a_thread_that_waits_at_the_state_server_is_not_passed_over() -> None:
     assert given_up.is_set()
 
 
+def test_without_another_thread_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    slots, asked, _ = kept()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        with slots.slot():
+            pass
+        slots.close()
+    assert asked == ["acquire 0", "give up acquire 0"]
+
+
 def test_slots_are_given_up_without_being_asked_for(client: redis.Redis) -> None:
     limiter = RedisLimiter(client, "test", 2, keeps=True)
     with limiter.slot(), limiter.slot():

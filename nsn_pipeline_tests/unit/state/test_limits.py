@@ -13,7 +13,9 @@ from nsn_pipeline.state.patience import Presence
 class Shared:
     """A limiter of all processes whose server comes and goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, presence: Presence) -> None:
+        self.presence = presence
+        self.is_kept = False  # a slot of the last call, without a question to the server
         self.failure: Exception | None = None
         self.asked = 0
         self.held = 0
@@ -21,8 +23,10 @@ class Shared:
     @contextmanager
     def slot(self) -> Iterator[None]:
         self.asked += 1
-        if self.failure:
-            raise self.failure
+        if not self.is_kept:
+            if self.failure:
+                raise self.failure
+            self.presence.answered()
         self.held += 1
         try:
             yield
@@ -38,8 +42,8 @@ class Clock:
 
 
 @pytest.fixture
-def shared() -> Shared:
-    return Shared()
+def shared(clock: Clock) -> Shared:
+    return Shared(Presence(clock=clock))
 
 
 @pytest.fixture
@@ -48,8 +52,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def limiter(shared: Shared, clock: Clock) -> FallbackLimiter:
-    return FallbackLimiter(shared, name="netsuite:1", limit=2, presence=Presence(clock=clock))
+def limiter(shared: Shared) -> FallbackLimiter:
+    return FallbackLimiter(shared, name="netsuite:1", limit=2, presence=shared.presence)
 
 
 def test_the_shared_limit_is_kept_while_its_server_answers(
@@ -101,3 +105,21 @@ def test_a_failure_of_the_work_is_not_taken_for_one_of_the_server(
     assert shared.held == 0
     with limiter.slot():
         assert shared.held == 1
+
+
+def test_a_kept_slot_is_no_sign_of_life(
+    limiter: FallbackLimiter,
+    shared: Shared,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shared.failure = UnreachableError("no answer")
+    with limiter.slot():
+        pass
+    caplog.clear()
+    clock.now += 20  # one caller may ask again, and gets a slot that was kept
+    shared.is_kept = True
+    with limiter.slot():
+        pass
+    assert shared.presence.is_away()
+    assert caplog.records == []
