@@ -6,9 +6,8 @@ A document is `loaded` only when its header and every one of its lines are prove
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 
 import pandas as pd
 
@@ -82,23 +81,14 @@ def load_documents(
     Unless it `may_end` them, documents that would turn void, closed or inactive are left out and
     named: whether so many may is for the run as a whole to say (`load.brake`).
     """
-    loader.sending.clear()
-
-    def hashed() -> dict[str, str]:
-        loader.sending.wait()  # until then every moment of ours delays the first batch
-        return content_hashes(target, headers, lines)
-
-    with ThreadPoolExecutor(1, thread_name_prefix="hash") as aside:
-        hashes = aside.submit(hashed)
-        try:
-            return _load(
-                *(loader, target, headers, lines, hashes, resolver),
-                plan_only=plan_only,
-                may_end=may_end,
-                on_whole=on_whole,
-            )
-        finally:
-            loader.sending.set()
+    # Made when it is first asked for: until something is sent, every moment of ours delays that.
+    hashes = cache(partial(content_hashes, target, headers, lines))
+    return _load(
+        *(loader, target, headers, lines, hashes, resolver),
+        plan_only=plan_only,
+        may_end=may_end,
+        on_whole=on_whole,
+    )
 
 
 def _load(  # noqa: PLR0917
@@ -106,7 +96,7 @@ def _load(  # noqa: PLR0917
     target: Target,
     headers: pd.DataFrame,
     lines: pd.DataFrame | None,
-    hashes: Future[dict[str, str]],
+    hashes: Callable[[], dict[str, str]],
     resolver: Resolver,
     *,
     plan_only: bool,
@@ -168,15 +158,14 @@ def _load(  # noqa: PLR0917
         resolver=resolver,
         lost=_lost(gone, hidden),
     )
-    loader.sending.set()  # if nothing was to be sent
     rows = [
         whole.rows.get(document_id)
         or _row(document_id, records[document_id], text, _waits_for(document_id, tables))
-        for document_id, text in hashes.result().items()
+        for document_id, text in hashes().items()
         if document_id not in deferred
     ]
     ending = [
-        DocumentRow(document_id, "planned", change.sys_id, hashes.result()[document_id])
+        DocumentRow(document_id, "planned", change.sys_id, hashes()[document_id])
         for document_id, change in deferred.items()
     ]
     return DocumentResult(rows, tables, held_back, gone, whole.rows.keys(), ending)

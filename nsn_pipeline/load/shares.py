@@ -28,6 +28,7 @@ class Course:
     def __init__(self, *, parts: int = 1) -> None:
         self.is_alone = parts == 1
         self._halted = threading.Event()
+        self._begun = threading.Event()
         self._lock = threading.Lock()
         self._answers = 0
         self._keeps_keys = False
@@ -50,6 +51,16 @@ class Course:
 
     def halt(self) -> None:
         self._halted.set()
+        self._begun.set()
+
+    def begin(self) -> None:
+        """The first share is planned: until then the others would only take the processor from it,
+        and nothing is sent.
+        """
+        self._begun.set()
+
+    def wait_until_begun(self) -> None:
+        self._begun.wait()
 
     def answered(self) -> None:
         with self._lock:
@@ -128,8 +139,10 @@ def worked(
         yield _halting(parts[0], work)
         return
     with ThreadPoolExecutor(_ABREAST, thread_name_prefix="share") as executor:
-        futures = [executor.submit(_halting, part, work) for part in parts]
+        futures = [executor.submit(_halting, parts[0], work)]
         try:
+            parts[0].course.wait_until_begun()
+            futures += [executor.submit(_halting, part, work) for part in parts[1:]]
             for future in futures:
                 yield future.result()
         except BaseException:
@@ -145,6 +158,7 @@ def _halting(share: Share[Item], work: Callable[[Share[Item]], Outcome]) -> Outc
         share.course.halt()
         raise
     finally:
+        share.course.begin()
         for turn in (share.to_tell, share.to_send):
             if not share.course.is_halted:  # with nothing to send, it still is in its place
                 turn.wait()

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
+from functools import partial
 from typing import Literal, NamedTuple
 
 import pandas as pd
@@ -42,13 +42,14 @@ class Whole:
     def __init__(
         self,
         tell: Callable[[Sequence[DocumentRow]], None] | None,
-        content_hashes: Future[dict[str, str]],
+        content_hashes: Callable[[], dict[str, str]],
     ) -> None:
         self._tell = tell
         self._content_hashes = content_hashes
         self._open: dict[str, set[str]] = {}  # keys without a result, by document
         self._first: dict[str, str] = {}  # the key that stands for a document
         self._found: dict[str, list[RecordResult]] = defaultdict(list)
+        self._expected: Callable[[], None] | None = None
         self.rows: dict[str, DocumentRow] = {}
 
     def expect(
@@ -59,8 +60,15 @@ class Whole:
         but: Collection[str],
     ) -> None:
         """The rows that are loaded last of their documents; `headers` were before."""
-        if self._tell is None:
-            return
+        if self._tell is not None:  # looked at when the first are sent, which do not wait for it
+            self._expected = partial(self._open_all, frame, headers, but)
+
+    def _open_all(
+        self,
+        frame: pd.DataFrame,
+        headers: Mapping[str, Sequence[RecordResult]] | None,
+        but: Collection[str],
+    ) -> None:
         if headers is not None:
             self._found.update((document, list(found)) for document, found in headers.items())
         for key, document in zip(texts(frame, "_key"), texts(frame, "_document_id"), strict=True):
@@ -74,6 +82,9 @@ class Whole:
 
     def add(self, part: LoadResult) -> None:
         """Take in what became of some of the rows; tells of the documents that are whole by it."""
+        if self._expected is not None:
+            self._expected()
+            self._expected = None
         whole: list[DocumentRow] = []
         for key, record in part.records.items():
             document = record.document_id
@@ -98,4 +109,4 @@ class Whole:
             return None
         first = self._first[document]
         sys_id = next((one.sys_id for one in records if one.key == first), records[0].sys_id)
-        return DocumentRow(document, "loaded", sys_id, self._content_hashes.result()[document])
+        return DocumentRow(document, "loaded", sys_id, self._content_hashes()[document])

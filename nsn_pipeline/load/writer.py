@@ -87,7 +87,6 @@ class Loader:
         )
         self._look_ups = LookUps(client, self._lanes)
         self._telling = threading.Lock()
-        self.sending = threading.Event()  # something was sent: now others may use the processor
         self._approved: Approved | None = None
 
     def limit_to(self, approved: Approved | None) -> None:
@@ -240,6 +239,7 @@ class Loader:
         first = True
         while ledger.open and not share.course.is_halted:
             step = planned()
+            share.course.begin()
             result.drift.update(step.drift)
             outbox = ledger.sort(step)
             if self._approved is not None:
@@ -262,7 +262,6 @@ class Loader:
             share.to_send.wait()
             # The last share may be one small batch: what others got through counts for it, too.
             answers = share.course.answers if share.course.is_alone else 0
-            self.sending.set()
             sent = Sender(self._client, table, self._lanes, share=share).send(outbox)
             result.calls += sent.calls
             if share.course.is_halted:  # another share failed, and with it the load

@@ -173,12 +173,31 @@ def test_outcomes_come_in_order_whichever_share_ends_first() -> None:
     def work(share: Share[int]) -> int:
         (item,) = share.items
         if item == 0:
+            share.course.begin()
             assert later.wait(5)
         else:
             later.set()
         return item
 
     assert list(worked(shares([0, 1, 2, 3], 1), work)) == [0, 1, 2, 3]
+
+
+def test_the_others_begin_when_the_first_is_planned_or_ends() -> None:
+    order: list[str] = []
+    other_began = threading.Event()
+
+    def work(share: Share[int]) -> int:
+        (item,) = share.items
+        order.append(f"began {item}")
+        if item:
+            other_began.set()
+        else:
+            other_began.wait(0.3)  # time enough for a share that does not wait
+            order.append("planned 0")
+        return item
+
+    assert list(worked(shares([0, 1], 1), work)) == [0, 1]
+    assert order == ["began 0", "planned 0", "began 1"]
 
 
 def test_a_share_that_was_halted_while_it_planned_tells_of_nothing_and_sends_nothing(
