@@ -18,6 +18,7 @@ _INSTANT = re.compile(r"(?P<day>\d{4}-\d{2}-\d{2})(?:[ T](?P<time>\d{2}:\d{2}:\d
 _MIDNIGHT = "00:00:00"
 _LENGTH_OF_SYS_ID = 32
 _HALF_A_CENT = Decimal("0.005")
+_TELLING = 100  # halves of a cent: of a smaller amount even a conversion may leave the same
 _HALF_A_UNIT = {code: Decimal("0.5") for code, places in MINOR_UNITS.items() if places == 0}
 
 
@@ -88,22 +89,41 @@ def same_as_shown(wanted: str, present: str, reader_currency: str) -> bool:
     In the reader's own currency nothing is converted, and the amount is judged to half a cent (or
     half a unit where there are no cents): prices may be finer than that, and how ServiceNow rounds
     what it shows is not documented (docs/facts/assumptions.md S25). Nothing and zero count alike.
-    Any other amount is judged by its presence (docs/decisions/0005).
+    Any other amount is judged by its presence (docs/decisions/0005), and so is one that is shown
+    with the name of another currency: then it is not shown as it is stored.
     """
     currency, _, text = wanted.rpartition(";")
     if present != "" and text == present:
         return True
     if not is_shown_as_stored(wanted, reader_currency):
         return same_presence(wanted, present)
-    amount, shown = _number(text), _money(present)[1]
+    amount, (named, shown) = _number(text), _money(present)
     if amount is None or shown is None or len(present) == _LENGTH_OF_SYS_ID:
         return same_presence(wanted, present)  # FX columns show the sys_id of their amount
+    if named not in {"", currency}:
+        return same_presence(wanted, present)
     return abs(amount - shown) <= _HALF_A_UNIT.get(currency, _HALF_A_CENT)
 
 
 def is_shown_as_stored(wanted: str, reader_currency: str) -> bool:
     """Whether our amount is in the currency that the reader is shown amounts in."""
     return reader_currency != "" and wanted.startswith(f"{reader_currency};")
+
+
+def tells_of_reader(wanted: str, present: str, reader_currency: str) -> bool | None:
+    """Whether this amount speaks for the currency we take to be the reader's, or against it.
+
+    None where it says neither: amounts in another currency, none at all, or too small to show a
+    conversion.
+    """
+    if not is_shown_as_stored(wanted, reader_currency) or len(present) == _LENGTH_OF_SYS_ID:
+        return None
+    amount, (named, shown) = _money(wanted)[1], _money(present)
+    if amount is None or not shown or named not in {"", reader_currency}:
+        return None
+    if abs(amount) < _TELLING * _HALF_A_UNIT.get(reader_currency, _HALF_A_CENT):
+        return None
+    return same_as_shown(wanted, present, reader_currency)
 
 
 def same_presence(wanted: str, present: str) -> bool:

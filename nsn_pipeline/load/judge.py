@@ -6,7 +6,7 @@ that was sent, and a read-back then finds the record once, in the version that w
 (docs/decisions/0010-what-proves-a-write.md). Whatever proves nothing is looked up again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
@@ -22,7 +22,12 @@ from nsn_pipeline.errors import (
     Where,
 )
 from nsn_pipeline.load import problems
-from nsn_pipeline.load.compare import is_shown_as_stored, received, same_as_shown
+from nsn_pipeline.load.compare import (
+    is_shown_as_stored,
+    received,
+    same_as_shown,
+    tells_of_reader,
+)
 from nsn_pipeline.load.plan import Change, Row, differences, stored_as_wanted
 from nsn_pipeline.load.table import Comparison, Rule, Table
 
@@ -118,6 +123,32 @@ def judge(table: Table, change: Change, answer: Answer) -> Judgement:
         # be one, and a look-up tells.
         return Judgement(Verdict.CLASH, words=words)
     return Judgement(Verdict.FAILED, problems=(problems.refused(words),), words=words)
+
+
+class Amount(NamedTuple):
+    """An amount that ServiceNow shows, beside ours; `agrees` as far as the same was to be seen."""
+
+    column: str
+    ours: str
+    shown: str
+    agrees: bool
+
+
+def amounts_shown(table: Table, values: Mapping[str, str], record: object) -> Iterator[Amount]:
+    """The amounts that tell whether our user is shown amounts in the currency we take for his."""
+    if not isinstance(record, Mapping) or not table.reader_currency:
+        return
+    for rule in table.witnessed:
+        ours = values.get(rule.column, "")
+        shown = received(record.get(rule.column))
+        agrees = tells_of_reader(ours, shown, table.reader_currency)
+        if agrees is not None:
+            yield Amount(rule.column, ours, shown, agrees)
+
+
+def echoed(answer: Answer) -> Mapping[str, object] | None:
+    """The record that a success brings back."""
+    return _record(answer.body)
 
 
 def _success(table: Table, change: Change, answer: Answer) -> Judgement | None:

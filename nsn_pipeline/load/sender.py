@@ -9,7 +9,7 @@ comes of it but a clash: a creation carries its own sys_id, and a change sets th
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -25,7 +25,17 @@ from nsn_pipeline.errors import (
     TransientError,
     Where,
 )
-from nsn_pipeline.load.judge import VERSION, Answer, Judgement, Verdict, judge, prove
+from nsn_pipeline.load.judge import (
+    VERSION,
+    Amount,
+    Answer,
+    Judgement,
+    Verdict,
+    amounts_shown,
+    echoed,
+    judge,
+    prove,
+)
 from nsn_pipeline.load.lanes import Lane, Lanes
 from nsn_pipeline.load.lookups import Found
 from nsn_pipeline.load.plan import Change
@@ -35,6 +45,7 @@ from nsn_pipeline.load.table import Table
 _PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
 _SMALLEST_SHARE = 100
 _KEYLESS = 20  # creations without their key, and none with it: the rest need not be tried
+_OTHER_AMOUNTS = 20  # written amounts that came back as others, and none as it was
 
 
 class Reply(Answer, Protocol):
@@ -193,6 +204,7 @@ class Sender:
         self._lanes.answered(lane, self._table.name, len(batch), len(batch) - len(not_run), took_s)
         self._record(judged)
         self._watch_keys(judged[change.key] for change in batch if change.kind == "create")
+        self._watch_amounts(batch, by_id)
         self._resend(not_run, len(batch))
         return None
 
@@ -231,6 +243,36 @@ class Sender:
             f"{table.name}.{table.external_key} does not keep the keys it is given: create the "
             "column as a unique text column that the role may read and write",
             where=Where("ServiceNow", f"POST {table.name}"),
+        )
+
+    def _watch_amounts(self, batch: Sequence[Change], replies: Mapping[str, Reply]) -> None:
+        """Until one amount came back as it was written: then the reader's currency is right."""
+        if self._course.shows_amounts:
+            return
+        found = [
+            amount
+            for number, change in enumerate(batch)
+            if (reply := replies.get(str(number)))
+            for amount in amounts_shown(self._table, change.values, echoed(reply))
+        ]
+        if any(amount.agrees for amount in found):
+            self._course.showed_amount()
+            return
+        for amount in found:
+            if self._course.showed_another() >= _OTHER_AMOUNTS:
+                raise self._reads_otherwise(amount)
+
+    def _reads_otherwise(self, amount: Amount) -> ConfigurationError:
+        """A rule may change one amount; when all come back changed, they are converted."""
+        table = self._table
+        return ConfigurationError(
+            f"the first {_OTHER_AMOUNTS} amounts in {table.reader_currency} written to "
+            f"{table.name} came back as others, and none as it was ({amount.column}: "
+            f"{amount.ours!r} as {amount.shown!r}): set SERVICENOW_CURRENCY to the currency that "
+            "our user is shown amounts in (that of the user's locale), or leave it empty so that "
+            f"amounts are judged by their own columns alone. If {table.reader_currency} is right, "
+            "a business rule changes the amounts: it must spare our user",
+            where=Where("ServiceNow", f"write {table.name}"),
         )
 
     def _throttled(self, batch: list[Change], error: ThrottledError) -> float | None:

@@ -32,6 +32,8 @@ class Course:
         self._lock = threading.Lock()
         self._answers = 0
         self._keeps_keys = False
+        self._other_amounts = 0
+        self._shows_amounts = False
 
     @property
     def is_halted(self) -> bool:
@@ -48,6 +50,12 @@ class Course:
         """Whether any creation came back with its key."""
         with self._lock:
             return self._keeps_keys
+
+    @property
+    def shows_amounts(self) -> bool:
+        """Whether any amount was seen as it is in the currency we take for the reader's."""
+        with self._lock:
+            return self._shows_amounts
 
     def halt(self) -> None:
         self._halted.set()
@@ -69,6 +77,16 @@ class Course:
     def kept_key(self) -> None:
         with self._lock:
             self._keeps_keys = True
+
+    def showed_amount(self) -> None:
+        with self._lock:
+            self._shows_amounts = True
+
+    def showed_another(self) -> int:
+        """A written amount came back as another one: how many have so far."""
+        with self._lock:
+            self._other_amounts += 1
+            return self._other_amounts
 
 
 class Turn:

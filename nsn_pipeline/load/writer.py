@@ -20,7 +20,7 @@ import pandas as pd
 from nsn_pipeline.clients.retry import RetryPolicy, next_delay_s
 from nsn_pipeline.errors import TransientError
 from nsn_pipeline.load.drift import Drift, compare_only
-from nsn_pipeline.load.judge import Judgement
+from nsn_pipeline.load.judge import Judgement, amounts_shown
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.ledger import Ledger, LoadResult
 from nsn_pipeline.load.lookups import LookedUp, LookUps, Reader, Rows
@@ -29,7 +29,7 @@ from nsn_pipeline.load.plan import Change, Plan, Row, Wanted, plan, plan_retirem
 from nsn_pipeline.load.plan_document import Approved
 from nsn_pipeline.load.resolver import Resolver
 from nsn_pipeline.load.sender import BatchClient, Sender
-from nsn_pipeline.load.shares import SHARE, Share, shares, worked
+from nsn_pipeline.load.shares import SHARE, Course, Share, shares, worked
 from nsn_pipeline.load.sys_id import deterministic_sys_id
 from nsn_pipeline.load.table import Table, prepare
 from nsn_pipeline.load.wanted import (
@@ -150,7 +150,7 @@ class Loader:
             if share.is_late:
                 read = self._without_changes(table, wanted, read)
             ahead = plan_only or self._approved is not None
-            step = partial(self._plan, table, ledger, read, ahead=ahead)
+            step = partial(self._plan, table, ledger, read, share.course, ahead=ahead)
             part = self._run(table, ledger, step, share, plan_only=plan_only, defer=defer)
             for key, (document_id, problems) in ready.problems.items():
                 part.fail(key, document_id, problems)
@@ -283,7 +283,9 @@ class Loader:
         share.to_tell.pass_on()
         return True
 
-    def _plan(self, table: Table, ledger: Ledger, known: Rows, *, ahead: bool) -> Plan:
+    def _plan(
+        self, table: Table, ledger: Ledger, known: Rows, course: Course, *, ahead: bool
+    ) -> Plan:
         """What is to be done by now. `ahead`: also what a creation would only find out by being
         refused, as one that is planned or agreed to must be the one that is carried out.
         """
@@ -291,6 +293,8 @@ class Loader:
         present, hidden = self._look_ups.of(table, table.external_key, unknown)
         present.update(known)
         known.clear()  # of the moment before the first write: looked up from now on
+        if not course.shows_amounts and _shows_amounts(table, ledger.open, present):
+            course.showed_amount()
         created = ledger.open if ahead and table.create else ledger.clashed
         absent = [key for key in created if key not in hidden and not present.get(key)]
         sys_ids = [deterministic_sys_id(self._instance, table.name, key) for key in absent]
@@ -335,3 +339,14 @@ class Loader:
 def _without(changes: list[Change], deferred: Sequence[Change]) -> list[Change]:
     keys = {change.key for change in deferred}
     return [change for change in changes if change.key not in keys] if keys else changes
+
+
+def _shows_amounts(table: Table, wanted: Mapping[str, Wanted], rows: Rows) -> bool:
+    """Whether any row shows an amount of ours as it is."""
+    return any(
+        amount.agrees
+        for key, found in rows.items()
+        if key in wanted
+        for row in found
+        for amount in amounts_shown(table, wanted[key].fields, row)
+    )

@@ -1,6 +1,6 @@
 import pytest
 
-from nsn_pipeline.load.compare import received, same, same_as_shown, same_presence
+from nsn_pipeline.load.compare import received, same, same_as_shown, same_presence, tells_of_reader
 from nsn_pipeline.load.table import Comparison
 
 
@@ -104,6 +104,10 @@ def test_converted_amount_is_judged_by_its_presence_only(
         ("EUR;30.00", "32.5", True),  # converted
         ("USD;30.00", "a" * 32, True),  # an FX column shows the sys_id of its amount
         ("USD;30.00", "1" * 32, True),
+        ("USD;30.00", "USD;30", True),
+        ("USD;30.00", "USD;27.6", False),
+        ("USD;30.00", "EUR;27.6", True),  # converted, and shown with its name
+        ("USD;0.00", "EUR;12", False),
     ],
 )
 def test_amount_in_the_readers_currency_is_judged_to_half_a_cent(
@@ -123,3 +127,25 @@ def test_price_in_a_currency_without_cents_is_judged_to_half_a_unit(
 
 def test_without_a_known_reader_currency_an_amount_is_judged_by_presence() -> None:
     assert same_as_shown("USD;30.00", "3", "")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "told"),
+    [
+        ("USD;30.00", "30", True),
+        ("USD;30.00", "27.6", False),
+        ("EUR;30.00", "27.6", None),  # of another currency
+        ("USD;0.00", "0", None),  # zero in any currency
+        ("USD;0.04", "0.04", None),  # as is so little
+        ("USD;30.00", "", None),  # not taken at all
+        ("USD;30.00", "0", None),
+        ("USD;30.00", "EUR;27.6", None),
+        ("USD;30.00", "1" * 32, None),  # the sys_id of an FX amount
+        ("", "30", None),
+    ],
+)
+def test_only_an_amount_that_conversion_would_change_tells_of_the_readers_currency(
+    wanted: str, present: str, told: bool | None
+) -> None:
+    assert tells_of_reader(wanted, present, "USD") is told
+    assert tells_of_reader(wanted, present, "") is None
