@@ -247,7 +247,7 @@ class Sender:
 
     def _watch_amounts(self, batch: Sequence[Change], replies: Mapping[str, Reply]) -> None:
         """Until one amount came back as it was written: then the reader's currency is right."""
-        if self._course.shows_amounts:
+        if not self._table.reader_currency or self._course.shows_amounts:
             return
         found = [
             amount
