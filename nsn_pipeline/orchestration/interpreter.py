@@ -10,6 +10,7 @@
 
 import gc
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,16 +18,45 @@ _YOUNG, _MIDDLE, _OLD = 50_000, 20, 20  # Python's own: 700, 10, 10
 _SWITCH_S = 0.001
 
 
+class _Settings:
+    """Those of the process, and how many loads need them changed: side by side, as in tests, loads
+    end in any order, and the last one restores what the first one found.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loads = 0
+        self._thresholds = gc.get_threshold()
+        self._switch_s = sys.getswitchinterval()
+
+    def change(self) -> None:
+        with self._lock:
+            self._loads += 1
+            if self._loads > 1:
+                return
+            self._thresholds, self._switch_s = gc.get_threshold(), sys.getswitchinterval()
+            gc.freeze()
+            gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
+            sys.setswitchinterval(_SWITCH_S)
+
+    def restore(self) -> None:
+        with self._lock:
+            self._loads -= 1
+            if self._loads:
+                return
+            sys.setswitchinterval(self._switch_s)
+            gc.set_threshold(*self._thresholds)
+            gc.unfreeze()
+
+
+_settings = _Settings()
+
+
 @contextmanager
 def set_up_for_loading() -> Iterator[None]:
     """Collect seldom, leave alone what was there before, and switch quickly, inside the block."""
-    thresholds, switch_s = gc.get_threshold(), sys.getswitchinterval()
-    gc.freeze()
-    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
-    sys.setswitchinterval(_SWITCH_S)
+    _settings.change()
     try:
         yield
     finally:
-        sys.setswitchinterval(switch_s)
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
+        _settings.restore()

@@ -38,7 +38,10 @@ class FallbackLimiter:
     @contextmanager
     def slot(self) -> Iterator[None]:
         with ExitStack() as held:
-            if self._presence.is_left_alone() or not self._entered(held):
+            if self._presence.is_left_alone():
+                self._note_alone("it did not answer just now")
+                held.enter_context(self._own.slot())
+            elif not self._entered(held):
                 held.enter_context(self._own.slot())
             yield
 
@@ -48,13 +51,16 @@ class FallbackLimiter:
             held.enter_context(self._shared.slot())
         except UnreachableError as error:
             self._presence.lost(asked_at=asked_at)
-            if self._is_news(alone=True):
-                logger.warning("limit_of_this_process_only name=%s error=%s", self._name, error)
+            self._note_alone(error)
             return False
         # That it answers is `shared`'s to say: a slot that it kept proves nothing.
         if not self._presence.is_away() and self._is_news(alone=False):
             logger.warning("limit_shared_again name=%s", self._name)
         return True
+
+    def _note_alone(self, why: object) -> None:
+        if self._is_news(alone=True):
+            logger.warning("limit_of_this_process_only name=%s error=%s", self._name, why)
 
     def _is_news(self, *, alone: bool) -> bool:
         with self._lock:

@@ -114,7 +114,6 @@ def test_the_live_view_of_another_process_sees_events_while_the_run_goes_on(
         context.log.info("begun")
         assert seen.wait(30)
 
-    job = dg.Definitions(assets=[slow], jobs=[dg.define_asset_job("all")]).resolve_job_def("all")
     run_id = "6f1c2b7e-6d3e-4a57-9d0a-0c5d8a2f9b11"
 
     def note(event: dg.EventLogEntry, _cursor: str) -> None:
@@ -126,6 +125,8 @@ def test_the_live_view_of_another_process_sees_events_while_the_run_goes_on(
         dg.DagsterInstance.local_temp(str(tmp_path)) as webserver,
         kept_log(instance),
     ):
+        definitions = dg.Definitions(assets=[slow], jobs=[dg.define_asset_job("all")])
+        job = definitions.resolve_job_def("all")
         instance.event_log_storage.get_logs_for_run(run_id)  # its file is there
         webserver.watch_event_logs(run_id, None, note)
         result = job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False)
