@@ -1,9 +1,9 @@
 """A ServiceNow that is nothing but a cost model: what a call takes, whatever the machine.
 
 Its own process, so that the client's CPU is only the client's. A call takes `call_s`, plus
-`record_s` for each record written, plus `row_s` for each row read, measured from its arrival: the
-work of this process is inside that time, not on top of it. Beyond `limit` calls in flight it
-answers 429 without advice; `refuse_every` refuses every nth call for no reason at all.
+`record_s` for each record written, `row_s` for each row read and `counted_s` for each that is only
+counted, measured from its arrival: the work of this process is inside that time, not on top of it.
+Beyond `limit` calls in flight it answers 429 without advice; `refuse_every` refuses every nth call for no reason at all.
 
 It keeps what it is given, refuses a second row under a sys_id or key, drops nothing, and shows
 everything under `/bench/`: rows to check, calls to count. Rules, types and access control are the
@@ -29,6 +29,7 @@ KEY = "u_netsuite_id"
 MONEY = re.compile(r"[A-Z]{3};")
 QUERY = re.compile(r"(?P<column>[a-z_]+)(?P<operator>IN|=)(?P<values>.*)")
 Row = dict[str, str]
+ASKED_TABLE = re.compile(r"name(?:=|IN)(?P<table>[a-z_]+)")
 JSON_HEADER = (b"content-type", b"application/json;charset=UTF-8")
 
 
@@ -39,6 +40,7 @@ class Model:
     call_s: float = 0.04
     record_s: float = 0.008
     row_s: float = 0.00025
+    counted_s: float = 0.00005
     limit: int = 16
     refuse_every: int = 0
     batch_limit_s: float = 30.0
@@ -55,6 +57,7 @@ class Seen:
     most_in_flight: int = 0
     unserviced: int = 0
     rows_read: int = 0
+    rows_counted: int = 0
     started: float = field(default_factory=time.monotonic)
     refusals_at: list[float] = field(default_factory=list)
     calls_at: list[float] = field(default_factory=list)
@@ -139,8 +142,6 @@ class Server:
         self, method: str, path: str, query: str, body: bytes
     ) -> tuple[int, dict[str, Any], int | None, float]:
         parts = [part for part in path.split("/") if part not in {"", "api", "now", "v1", "v2"}]
-        if parts[:2] == ["ui", "meta"]:
-            return 200, {"result": {"columns": {KEY: {"type": "string"}}}}, None, 0.0
         table = parts[1]
         asked = parse_qs(query)
         shown = asked.get("sysparm_fields", [""])[0].split(",")
@@ -167,13 +168,19 @@ class Server:
     def _read(
         self, table: str, asked: dict[str, list[str]], shown: list[str]
     ) -> tuple[int, dict[str, Any], int, float]:
-        found = self._found(table, asked.get("sysparm_query", [""])[0])
+        query = asked.get("sysparm_query", [""])[0]
+        if row := _dictionary(table, query):
+            return 200, {"result": [row]}, 1, self.model.row_s
+        found = self._found(table, query)
         offset = int(asked.get("sysparm_offset", ["0"])[0])
         limit = int(asked.get("sysparm_limit", ["10000"])[0])
         page = found[offset : offset + limit]
         self.seen.rows_read += len(page)
         result = [_shown(row, shown) for row in page]
-        return 200, {"result": result}, len(found), len(page) * self.model.row_s
+        counted = len(found) - len(page)
+        self.seen.rows_counted += counted
+        cost_s = len(page) * self.model.row_s + counted * self.model.counted_s
+        return 200, {"result": result}, len(found), cost_s
 
     def _found(self, table: str, encoded: str) -> list[Row]:
         rows = self.tables[table]
@@ -183,6 +190,9 @@ class Server:
                 continue
             if term.startswith("sys_id>"):
                 found = [row for row in found or [] if row["sys_id"] > term[7:]]
+                continue
+            if term.startswith("sys_mod_count="):
+                found = [row for row in found or [] if row["sys_mod_count"] == term[14:]]
                 continue
             match = QUERY.fullmatch(term)
             assert match, term  # noqa: S101 - a query this model does not know is a bug
@@ -206,6 +216,18 @@ class Server:
         elif path == "/bench/rows":
             return {table: list(rows.values()) for table, rows in self.tables.items()}
         return {}
+
+
+def _dictionary(table: str, query: str) -> Row | None:
+    """What the dictionary says of any table: no parent, and a key that no two rows share."""
+    asked = ASKED_TABLE.search(query)
+    if asked is None:
+        return None
+    if table == "sys_db_object":
+        return {"sys_id": "1", "name": asked["table"], "super_class": ""}
+    if table == "sys_dictionary":
+        return {"sys_id": "1", "name": asked["table"], "element": KEY, "unique": "true"}
+    return None
 
 
 def _shown(row: Row, names: list[str]) -> Row:

@@ -7,10 +7,8 @@ end; all values are text, null is "", a missing key is an unreadable or unknown 
 
 import re
 import time
-import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -23,6 +21,7 @@ from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui
 from nsn_pipeline.clients.echoes import secrets_of
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
 from nsn_pipeline.clients.http import Http
+from nsn_pipeline.clients.key_lists import KeyList, folded, key_lists
 from nsn_pipeline.clients.logins import Probe
 from nsn_pipeline.errors import (
     AuthenticationError,
@@ -46,8 +45,6 @@ LOGIN_PROBE = Probe(
     params={"sysparm_fields": "name", "sysparm_limit": "1"},
 )
 _NAME = re.compile(r"[a-z0-9_]+")
-_MAX_URL = 8000  # servers in between give up on longer ones
-_URL_OVERHEAD = 700  # everything in a look-up's URL but fields and values
 _LONG_QUERIES = 4000  # look-ups longer than this in all travel in batches: see `_looked_up`
 _BATCHED_READS = 10  # each may hold a full page, and a batch has 30 s
 _MOST_HIDDEN = 20  # rows of one query that are told apart, each by a dozen calls
@@ -63,24 +60,6 @@ class Found(NamedTuple):
 
     rows: dict[str, list[Row]]
     hidden: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Share:
-    """The values one query of a look-up asks for."""
-
-    key: str
-    values: list[str]
-
-    @property
-    def query(self) -> Query:
-        if len(self.values) == 1:
-            return Query().where(self.key, "=", self.values[0])
-        return Query().where_in(self.key, self.values)
-
-    def halves(self) -> "tuple[_Share, _Share]":
-        half = len(self.values) // 2
-        return _Share(self.key, self.values[:half]), _Share(self.key, self.values[half:])
 
 
 class ServiceNowClient:
@@ -155,14 +134,14 @@ class ServiceNowClient:
 
     def _find(
         self, table: str, key: str, values: Sequence[str], fields: Sequence[str], *, patient: bool
-    ) -> tuple[dict[str, list[Row]], list[_Share]]:
+    ) -> tuple[dict[str, list[Row]], list[KeyList]]:
         """The rows per value, and the queries that count more than they show."""
         found: dict[str, list[Row]] = {value: [] for value in values}
         wanted = list(found)
         refuse_any_unsafe(wanted)
         asked_fields = list(dict.fromkeys(["sys_id", key, *fields]))
-        doubtful: list[_Share] = []
-        shares = _shares(key, wanted, asked_fields)
+        doubtful: list[KeyList] = []
+        shares = key_lists(key, wanted, asked_fields)
         for share, rows, total in self._looked_up(table, shares, asked_fields, patient=patient):
             self._sort(table, key, found, rows)
             if len(rows) < total:
@@ -170,21 +149,21 @@ class ServiceNowClient:
         return found, doubtful
 
     def _sort(self, table: str, key: str, found: dict[str, list[Row]], rows: Sequence[Row]) -> None:
-        folded: set[str] = set()
+        alike: set[str] = set()
         for row in rows:
             value = row.get(key)
             if value in found:
                 found[value].append(row)
                 continue
-            folded = folded or {_folded(value) for value in found}
-            if value is None or _folded(value) not in folded:  # else: equal but for case
+            alike = alike or {folded(value) for value in found}
+            if value is None or folded(value) not in alike:  # else: equal but for case
                 raise UnexpectedResponseError(
                     f"a look-up by {table}.{key} returned rows that were not asked for: the column "
                     "is unknown, unreadable or ignored",
                     where=Where(self._http.system, f"GET {table}"),
                 )
 
-    def _hidden(self, table: str, share: _Share) -> Iterator[str]:
+    def _hidden(self, table: str, share: KeyList) -> Iterator[str]:
         """Which values have rows that are counted and not shown: halves are asked again."""
         rows, total = self._whole(table, share, ["sys_id", share.key], patient=False)
         missing = total - len(rows)
@@ -203,11 +182,41 @@ class ServiceNowClient:
             yield from self._hidden(table, half)
 
     def _whole(
-        self, table: str, share: _Share, fields: Sequence[str], *, patient: bool
+        self, table: str, share: KeyList, fields: Sequence[str], *, patient: bool
     ) -> tuple[list[Row], int]:
         """All rows of one query, and how many there were by ServiceNow's count."""
         pages = list(self._pages(table, share.query, fields, patient=patient))
         return [row for page, _ in pages for row in page], pages[0][1]
+
+    def counted(
+        self, table: str, key: str, values: Sequence[str], *, column: str, value: str, never: str
+    ) -> set[str]:
+        """Those of the values that are sure to have a row whose `column` is `value`, by count.
+
+        Only for a `key` that no two rows share: then as many rows as values means a row for each.
+        No row is read, which is most of what a look-up costs. Whatever is not sure is left out, a
+        whole query's values together. `never` is no row's `column`: as an unknown column widens a
+        query, rows with it show that the condition is not heeded, and nothing is sure. Raises
+        ThrottledError at once.
+        """
+        lists = key_lists(key, list(dict.fromkeys(values)), ["sys_id"])
+        if not lists:
+            return set()
+        control = Query().where(key, "=", lists[0].values[0]).where(column, "=", never)
+        queries = [*(one.query.where(column, "=", value) for one in lists), control]
+        items = [
+            BatchItem(str(n), "GET", table_url(table, _count_params(query)))
+            for n, query in enumerate(queries)
+        ]
+        *replies, last = self.batch(items, patient=False)
+        if not _is_list(last) or last.total != 0:
+            return set()
+        return {
+            known
+            for one, reply in zip(lists, replies, strict=True)
+            if _is_list(reply) and reply.total == len(one.values)
+            for known in one.values
+        }
 
     def table_get(self, table: str, sys_id: str, fields: Sequence[str]) -> Row | None:
         """One record, or None when it is absent or hidden (ServiceNow does not tell which)."""
@@ -237,8 +246,7 @@ class ServiceNowClient:
     def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
         """How many rows match, by the header of the smallest possible read."""
         path = _table_path(table)
-        params = {**_read_params(["sys_id"]), "sysparm_query": str(query or "")}
-        params["sysparm_limit"] = "1"
+        params = _count_params(query or Query())
         response = self._http.request("GET", path, params=params, idempotent=True, patient=patient)
         total = _total(response)
         return self.stats(table, query, patient=patient) if total is None else total
@@ -340,8 +348,8 @@ class ServiceNowClient:
         return params
 
     def _looked_up(
-        self, table: str, shares: Sequence[_Share], fields: Sequence[str], *, patient: bool
-    ) -> Iterator[tuple[_Share, list[Row], int]]:
+        self, table: str, shares: Sequence[KeyList], fields: Sequence[str], *, patient: bool
+    ) -> Iterator[tuple[KeyList, list[Row], int]]:
         """Long look-ups go as bodies of batches: what is in between may refuse a long URL, and
         taking one apart costs the client more than the answer does.
         """
@@ -358,12 +366,12 @@ class ServiceNowClient:
     def _batched(
         self,
         table: str,
-        shares: Sequence[_Share],
+        shares: Sequence[KeyList],
         fields: Sequence[str],
-        alone: list[_Share],
+        alone: list[KeyList],
         *,
         patient: bool,
-    ) -> Iterator[tuple[_Share, list[Row], int]]:
+    ) -> Iterator[tuple[KeyList, list[Row], int]]:
         """Rows of several look-ups; those without a complete answer are added to `alone`."""
         items = [
             BatchItem(str(n), "GET", table_url(table, self._list_params(share.query, fields, 0)))
@@ -373,10 +381,8 @@ class ServiceNowClient:
             error = reply.error
             if isinstance(error, PermanentError) and not isinstance(error, AuthenticationError):
                 raise error
-            listed = reply.body.get("result") if isinstance(reply.body, dict) else None
-            complete = reply.status == HTTPStatus.OK and reply.error is None
-            if complete and isinstance(listed, list) and reply.total == len(listed):
-                yield share, [_row(item) for item in listed], len(listed)
+            if _is_list(reply) and reply.total == (count := len(reply.body["result"])):
+                yield share, [_row(item) for item in reply.body["result"]], count
             else:
                 alone.append(share)
 
@@ -409,38 +415,24 @@ def table_url(table: str, params: Mapping[str, str] | None = None, *, sys_id: st
     return f"{path}?{urlencode(params, quote_via=quote)}" if params else path
 
 
-def _shares(key: str, values: Sequence[str], fields: Sequence[str]) -> list[_Share]:
-    """IN lists short enough for a URL and about equally long; a comma needs a query of its own."""
-    room = _MAX_URL - _URL_OVERHEAD - len(quote(",".join(fields), safe=""))
-    shares = [_Share(key, [value]) for value in values if "," in value]
-    listed = [value for value in values if "," not in value]
-    costs = [_quoted_length(value) + len("%2C") for value in listed]
-    total = sum(costs)
-    even = total / (total // room + 1)  # a short last query would cost a whole call
-    chunk: list[str] = []
-    used = 0
-    for value, cost in zip(listed, costs, strict=True):
-        if chunk and (used + cost > room or used >= even):
-            shares.append(_Share(key, chunk))
-            chunk, used = [], 0
-        chunk.append(value)
-        used += cost
-    if chunk:
-        shares.append(_Share(key, chunk))
-    return shares
-
-
-def _quoted_length(value: str) -> int:
-    plain = value.isascii() and value.isalnum()
-    return len(value) if plain else len(quote(value, safe=""))
-
-
 def _read_params(fields: Sequence[str]) -> dict[str, str]:
     return {
         "sysparm_fields": ",".join(dict.fromkeys(fields)),
         "sysparm_display_value": "false",
         "sysparm_exclude_reference_link": "true",
     }
+
+
+def _count_params(query: Query) -> dict[str, str]:
+    """The smallest read that tells in its header how many rows match."""
+    return {**_read_params(["sys_id"]), "sysparm_query": str(query), "sysparm_limit": "1"}
+
+
+def _is_list(reply: BatchReply) -> bool:
+    """Whether an item of a batch brought rows, as many as they may be."""
+    if reply.status != HTTPStatus.OK or reply.error is not None:
+        return False
+    return isinstance(reply.body, dict) and isinstance(reply.body.get("result"), list)
 
 
 def _advance(table: str, page: Sequence[Row], seen: set[str]) -> str:
@@ -486,12 +478,6 @@ def _result(response: requests.Response, kind: type, path: str) -> Any:
 def _total(response: requests.Response) -> int | None:
     text = response.headers.get("X-Total-Count", "")
     return int(text) if text.isdecimal() else None
-
-
-def _folded(text: str) -> str:
-    """Text as a case- and accent-insensitive database would compare it."""
-    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
 def _table_path(table: str) -> str:

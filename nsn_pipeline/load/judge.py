@@ -97,6 +97,11 @@ def prove(confirmed: Judgement, rows: Sequence[Row]) -> Judgement:
         return confirmed
     if received(row.get(VERSION)) != confirmed.version:
         return confirmed
+    return proven(confirmed)
+
+
+def proven(confirmed: Judgement) -> Judgement:
+    """The record is known to be there once, unchanged since its echo."""
     return Judgement(Verdict.PROVEN, confirmed.sys_id, untaken=confirmed.untaken)
 
 

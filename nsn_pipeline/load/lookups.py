@@ -12,6 +12,8 @@ from nsn_pipeline.load.plan import Row
 from nsn_pipeline.load.table import Table
 
 _LOOKUP_SHARE = 700  # keys per parallel look-up: as many short ones as a query holds
+_SPARSE_SHARE = 2_000  # where hardly a row is found, a call costs the same for few and for many
+_SPARSE = 0.05  # rows per key
 
 Rows = dict[str, Sequence[Row]]
 
@@ -57,12 +59,14 @@ class LookUps:
         self._lanes = lanes
         self._asking = threading.Lock()
         self._dictionary: dict[str, Mapping[str, Column] | None] = {}
+        self._sparse: dict[tuple[str, str], bool] = {}  # by table and column, as last looked up
 
     def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> LookedUp:
         """The rows whose `key` is one of `values`, in parallel look-ups."""
         if not values:
             return LookedUp({}, set())
-        shares = [values[i : i + _LOOKUP_SHARE] for i in range(0, len(values), _LOOKUP_SHARE)]
+        size = _SPARSE_SHARE if self._sparse.get((table, key)) else _LOOKUP_SHARE
+        shares = [values[i : i + size] for i in range(0, len(values), size)]
 
         def one(share: Sequence[str]) -> Found:
             return self._lanes.look_up(table, partial(self._client.find, table, key, share, fields))
@@ -72,6 +76,7 @@ class LookUps:
         for found in self._lanes.executor.map(one, shares):
             rows.update(found.rows)
             hidden.update(found.hidden)
+        self._sparse[table, key] = sum(map(len, rows.values())) <= _SPARSE * len(values)
         return LookedUp(rows, hidden)
 
     def of(self, table: Table, column: str, values: Sequence[str]) -> LookedUp:

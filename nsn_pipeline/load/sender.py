@@ -9,7 +9,7 @@ comes of it but a clash: a creation carries its own sys_id, and a change sets th
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -35,6 +35,7 @@ from nsn_pipeline.load.judge import (
     echoed,
     judge,
     prove,
+    proven,
 )
 from nsn_pipeline.load.lanes import Lane, Lanes
 from nsn_pipeline.load.lookups import Found
@@ -44,6 +45,8 @@ from nsn_pipeline.load.table import Table
 
 _PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
 _SMALLEST_SHARE = 100
+_COUNTED_SHARE = 2_000  # keys counted by one call, which costs the same for few and for many
+_NO_VERSION = "-1"
 _KEYLESS = 20  # creations without their key, and none with it: the rest need not be tried
 _OTHER_AMOUNTS = 20  # written amounts that came back as others, and none as it was
 
@@ -65,6 +68,12 @@ class BatchClient(Protocol):
         ...
 
     def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found: ...
+
+    def counted(
+        self, table: str, key: str, values: Sequence[str], *, column: str, value: str, never: str
+    ) -> Collection[str]:
+        """The values that are sure, by count, to have a row whose `column` is `value`."""
+        ...
 
 
 @dataclass(slots=True)
@@ -91,6 +100,7 @@ class Sender:
         lanes: Lanes,
         *,
         share: Share[Any] | None = None,
+        keys_are_unique: Callable[[], bool] = lambda: False,
     ) -> None:
         self._client = client
         self._table = table
@@ -108,6 +118,7 @@ class Sender:
         self._share = share or Share[Any]((), follows=0, course=Course())
         self._course = self._share.course
         self._follows = self._share.follows
+        self._keys_are_unique = keys_are_unique
         self._sent = Sent()
         self._keyless = 0
 
@@ -167,7 +178,10 @@ class Sender:
             held = len(self._unproven)
             even = -(-held // self._lanes.connections)
             smallest = _PROOF_SHARE if self._follows else _SMALLEST_SHARE
-            share = min(max(even, smallest), _PROOF_SHARE, held)
+            largest = _PROOF_SHARE
+            if held and self._keys_are_unique():
+                smallest = largest = _COUNTED_SHARE
+            share = min(max(even, smallest), largest, held)
             if self._working > 1 and held < smallest:
                 share = 0
             if not share:
@@ -293,11 +307,18 @@ class Sender:
                 self._sent.judgements.update(dict.fromkeys((c.key for c in not_run), stuck))
 
     def _prove(self, lane: Lane, keys: list[str]) -> float | None:
-        """Read confirmed creations back: each is there once, as the version that was echoed."""
+        """Confirmed creations are there once, as the version that was echoed: counted where keys
+        are unique, and read back otherwise, or where the count does not say so.
+        """
         name, key_column = self._table.name, self._table.external_key
+        fields = ("sys_id", key_column, VERSION)
+        judgements = self._sent.judgements
         started = self._lanes.clock()
         try:
-            found = self._client.find(name, key_column, keys, ("sys_id", key_column, VERSION))
+            counted = self._counted(keys)
+            judgements.update((key, proven(judgements[key])) for key in counted)
+            keys = [key for key in keys if key not in counted]
+            found = self._client.find(name, key_column, keys, fields) if keys else None
         except ThrottledError as error:
             rest_s = self._lanes.refused(name, 0, error)
             with self._lock:
@@ -305,11 +326,21 @@ class Sender:
             return rest_s
         lane.give_up()
         self._lanes.answered(lane, name, 0, 0, self._lanes.clock() - started)
-        judgements = self._sent.judgements
         for key in keys:
-            if key not in found.hidden:  # else: the next look-up says so
+            if found is not None and key not in found.hidden:  # else: the next look-up says so
                 judgements[key] = prove(judgements[key], found.rows.get(key, ()))
         return None
+
+    def _counted(self, keys: Sequence[str]) -> Collection[str]:
+        """Those that are there by count: a table's new records nearly always have one version."""
+        versions = {self._sent.judgements[key].version for key in keys}
+        if len(versions) > 1 or not self._keys_are_unique():
+            return ()
+        name, key_column = self._table.name, self._table.external_key
+        (version,) = versions
+        return self._client.counted(
+            name, key_column, keys, column=VERSION, value=version, never=_NO_VERSION
+        )
 
 
 def _unknown(error: NsnError) -> Judgement:

@@ -262,7 +262,13 @@ class Loader:
             share.to_send.wait()
             # The last share may be one small batch: what others got through counts for it, too.
             answers = share.course.answers if share.course.is_alone else 0
-            sent = Sender(self._client, table, self._lanes, share=share).send(outbox)
+            sent = Sender(
+                self._client,
+                table,
+                self._lanes,
+                share=share,
+                keys_are_unique=partial(self._look_ups.keys_are_unique, table),
+            ).send(outbox)
             result.calls += sent.calls
             if share.course.is_halted:  # another share failed, and with it the load
                 break

@@ -48,6 +48,7 @@ class FakeServiceNow:
         self.tables: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
         self.writes: list[tuple[str, str, dict[str, str]]] = []
         self.lookups: list[tuple[str, str, tuple[str, ...]]] = []
+        self.counts: list[tuple[str, str, tuple[str, ...], str, str]] = []
         self.batches: list[int] = []
         self.mishaps = deque(mishaps)
         self.call_errors = deque(call_errors)
@@ -105,6 +106,18 @@ class FakeServiceNow:
             }
         rows = self._shown_rows(table, key, values, fields)
         return Found(rows, frozenset(unseen))
+
+    def counted(
+        self, table: str, key: str, values: Sequence[str], *, column: str, value: str, never: str
+    ) -> set[str]:
+        assert key in self.unique_columns, "a count proves nothing where keys may be twice"
+        with self._lock:
+            self.counts.append((table, key, tuple(values), column, value))
+            if self.lookup_errors and (error := self.lookup_errors.popleft()):
+                raise error
+            of_key = {row.get(key, ""): row.get(column, "") for row in self.tables[table].values()}
+        assert never not in of_key.values()
+        return set(values) if all(of_key.get(one) == value for one in values) else set()
 
     def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
         assert not patient, "a load look-up must not sit out a 429 in its lane"
