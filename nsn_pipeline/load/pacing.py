@@ -4,7 +4,7 @@ Pure: no clock, no threads. `Lanes` asks before each batch and tells every outco
 
 Two things are learned. How many calls may be in flight: a 429 names the limit by itself, because
 what is still in flight was let through; from there one more is tried now and then, less often each
-time it is refused. How many records fit a call: so many that it takes about ten seconds, a third of
+time it is refused. Where a level has held for some rounds, one 429 is chance until a second follows. How many records fit a call: so many that it takes about ten seconds, a third of
 what a batch may take, by the seconds a record took in this table (docs/facts/servicenow.md 3;
 docs/decisions/0011-pace-follows-the-answers.md).
 """
@@ -16,6 +16,7 @@ from typing import Protocol
 LARGEST_BATCH = 50  # no limit is documented; more is unproven (docs/facts/servicenow.md 3)
 FIRST_BATCH = 5  # nothing is known of the table's rules yet: safe up to 6 s a record
 TARGET_S = 10.0
+FORGIVEN = 4  # rounds a level must have held for its first 429 to be taken for chance
 MOST_ROUNDS = 64  # between two tries of a level that is refused: 429s stay below 2 % of calls
 
 
@@ -138,6 +139,9 @@ class AdaptivePacer:
         return max(1, int(min(room, known.cap, self.largest)))
 
     def _refused(self, still_in_flight: int) -> None:
+        if not self._trying and self._quiet >= self._level * FORGIVEN:
+            self._quiet = 0
+            return
         if self._trying:
             self._rounds = min(self._rounds * 2, MOST_ROUNDS)
         self._trying = False
