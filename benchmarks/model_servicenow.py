@@ -3,7 +3,8 @@
 Its own process, so that the client's CPU is only the client's. A call takes `call_s`, plus
 `record_s` for each record written, `row_s` for each row read and `counted_s` for each that is only
 counted, measured from its arrival: the work of this process is inside that time, not on top of it.
-Beyond `limit` calls in flight it answers 429 without advice; `refuse_every` refuses every nth call for no reason at all.
+Beyond `limit` calls in flight it answers 429 without advice; `refuse_every` refuses every nth call
+for no reason at all.
 
 It keeps what it is given, refuses a second row under a sys_id or key, drops nothing, and shows
 everything under `/bench/`: rows to check, calls to count. Rules, types and access control are the

@@ -124,9 +124,10 @@ def measure(
     *,
     connections: int,
     pacer: Pacer | None = None,
+    batch: int = LARGEST_BATCH,
     name: str = "nsn_pipeline",
 ) -> Measured:
-    """Load `rows` into an empty server."""
+    """Load `rows` into an empty server; `batch` is the most that the pacer asks for."""
     with pipeline(served, home, connections=connections) as ours:
         ours.client.count("u_warm_up")  # open the first connection outside the measurement
         before = served.ask("seen")["calls"]
@@ -136,4 +137,4 @@ def measure(
         calls = served.ask("seen")["calls"] - before
     if counts != {"created": len(rows)}:
         raise AssertionError(f"not everything was created: {counts}")
-    return Measured(name, connections, LARGEST_BATCH, len(rows), seconds, cpu_s, calls)
+    return Measured(name, connections, batch, len(rows), seconds, cpu_s, calls)

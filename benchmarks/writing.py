@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks import floor, ours, peers, records
 from benchmarks.ours import Measured
 from benchmarks.serving import Served, served
+from nsn_pipeline.load.pacing import LARGEST_BATCH, AdaptivePacer
 
 OURS = "nsn"  # short: the table has eighty columns
 CALL_S, RECORD_S = 0.040, 0.008
@@ -25,12 +26,14 @@ class Case:
 
     name: str
     connections: int
+    batch: int = LARGEST_BATCH
     call_s: float = CALL_S
     refuse_every: int = 0
 
 
 CASES = (
     Case(f"{OURS}, C=4", 4),
+    Case(f"{OURS}, C=4, S=100", 4, batch=100),  # as large as those of dlt and PySNC
     Case(f"{OURS}, C=8", 8),
     Case(f"{OURS}, C=16", 16),
     Case(f"{OURS}, C=8, 250 ms", 8, call_s=0.250),
@@ -86,7 +89,15 @@ def run(home: Path, sizes: Sizes, *, say: Callable[[str], None]) -> dict[str, An
                 server.reset(call_s=case.call_s, refuse_every=case.refuse_every)
                 some = rows.iloc[:count]
                 measured[case.name].append(
-                    ours.measure(server, home, some, connections=case.connections, name=case.name)
+                    ours.measure(
+                        server,
+                        home,
+                        some,
+                        connections=case.connections,
+                        pacer=AdaptivePacer(case.connections, largest=case.batch),
+                        batch=case.batch,
+                        name=case.name,
+                    )
                 )
                 _check(server, bodies[:count])
     return _results(measured, median(floors))
@@ -123,7 +134,7 @@ def _results(measured: dict[str, list[Measured]], floor_us: float) -> dict[str, 
                 "bound_per_s": round(bound, 1),
                 "of_bound": round(rate / bound, 3),
                 "x_pysnc_loop": round(rate / base, 1),
-                "x_dlt": round(rate / median(dlt), 1) if dlt else None,
+                "x_dlt": round(rate / median(dlt), 2) if dlt else None,
                 "cpu_us_per_record": round(cpu_us, 1),
                 "x_cpu_floor": round(cpu_us / floor_us, 1),
                 "x_cpu_bare": round(cpu_us / bare_us.get(first.connections, bare_us[8]), 1),

@@ -4,8 +4,9 @@ Pure: no clock, no threads. `Lanes` asks before each batch and tells every outco
 
 Two things are learned. How many calls may be in flight: a 429 names the limit by itself, because
 what is still in flight was let through; from there one more is tried now and then, less often each
-time it is refused. Where a level has held for some rounds, one 429 is chance until a second follows. How many records fit a call: so many that it takes about ten seconds, a third of
-what a batch may take, by the seconds a record took in this table (docs/facts/servicenow.md 3;
+time it is refused. Where a level has held for some rounds, one 429 is chance until a second comes.
+How many records fit a call: so many that it takes about ten seconds, a third of what a batch may
+take, by the seconds a record took in this table (docs/facts/servicenow.md 3;
 docs/decisions/0011-pace-follows-the-answers.md).
 """
 

@@ -83,6 +83,33 @@ def test_level_is_regained_after_a_quiet_round() -> None:
     assert pacer.connections == 16
 
 
+def held_at_16(rounds: int) -> AdaptivePacer:
+    return after(*[shown(0.4, asked=50, in_flight=16)] * (16 * rounds), ceiling=16)
+
+
+def test_one_refusal_of_a_level_that_has_held_is_chance_and_a_second_is_not() -> None:
+    pacer = held_at_16(4)
+    pacer.learn(refused(12))
+    assert pacer.connections == 16
+    for _ in range(40):
+        pacer.learn(shown(0.4, asked=50, in_flight=16))
+    pacer.learn(refused(12))
+    assert pacer.connections == 11
+
+
+def test_level_that_has_not_held_long_falls_at_once() -> None:
+    pacer = held_at_16(3)
+    pacer.learn(refused(12))
+    assert pacer.connections == 11
+
+
+def test_level_that_is_tried_is_not_forgiven() -> None:
+    pacer = after(refused(16), *[shown(0.4, asked=50, in_flight=15)] * 15, ceiling=16)
+    assert pacer.connections == 16
+    pacer.learn(refused(16))
+    assert pacer.connections == 15
+
+
 def test_idle_connections_prove_nothing() -> None:
     pacer = after(refused(16), ceiling=16)
     for _ in range(100):

@@ -1,4 +1,5 @@
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -353,6 +354,82 @@ def test_second_record_that_appears_under_the_key_while_we_write_is_found() -> N
     fake.after_batch = lambda: fake.seed(TABLE, [stranger])
     result = load(fake, vendors(v1="Acme"))
     assert result.records["v1"].problems[0].reason is Reason.DUPLICATE_IN_SERVICENOW
+
+
+def unique(**options) -> FakeServiceNow:
+    """One whose dictionary says that no two rows share a key."""
+    columns = {"u_netsuite_id", "name", "phone", "u_active", "notes"}
+    fake = FakeServiceNow(dictionary={TABLE: columns}, **options)
+    fake.unique_columns = {"u_netsuite_id"}
+    return fake
+
+
+def test_created_records_are_counted_where_keys_are_unique() -> None:
+    fake = unique()
+    assert counts(load(fake, vendors(v1="Acme", v2="Bolt"))) == {"created": 2}
+    assert [fields for fields in fake.fields_read if "name" not in fields] == []
+    (count,) = fake.counts
+    assert sorted(count[2]) == ["v1", "v2"]
+    assert count[3:] == ("sys_mod_count", "0")
+
+
+def test_counted_record_that_changed_since_its_echo_is_read_whole_and_put_right() -> None:
+    fake = unique()
+
+    def rule_that_runs_later() -> None:
+        fake.after_batch = None
+        row = fake.tables[TABLE][deterministic_sys_id("dev1", TABLE, "v1")]
+        row.update(name="Acme (checked)", sys_mod_count="1")
+
+    fake.after_batch = rule_that_runs_later
+    assert counts(load(fake, vendors(v1="Acme", v2="Bolt"))) == {"created": 2}
+    assert [method for method, _, _ in fake.writes] == ["POST", "POST", "PATCH"]
+    assert fake.by_key(TABLE)["v1"][0]["name"] == "Acme"
+
+
+def test_counted_record_that_was_not_kept_is_made_again() -> None:
+    fake = unique(mishaps=["ok", "forgotten"])
+    assert counts(load(fake, vendors(v1="Acme", v2="Bolt"))) == {"created": 2}
+    assert len(fake.counts) == 2
+    assert [len(rows) for rows in fake.by_key(TABLE).values()] == [1, 1]
+
+
+def test_records_of_several_versions_are_read_back() -> None:
+    fake = unique()
+
+    def rule_that_runs_before_the_echo(row: dict[str, str]) -> str:
+        row["sys_mod_count"] = str(len(row["name"]) % 2)
+        return ""
+
+    fake.computed = {"u_checked": rule_that_runs_before_the_echo}
+    assert counts(load(fake, vendors(v1="Acme", v2="Bolts"))) == {"created": 2}
+    assert fake.counts == []
+    assert fake.fields_read[-1] == ("sys_id", "u_netsuite_id", "sys_mod_count")
+
+
+def test_refused_count_is_asked_again() -> None:
+    fake = unique()
+    fake.lookup_errors = deque([None, ThrottledError("too many requests")])
+    assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
+    assert len(fake.counts) == 2
+
+
+def test_look_ups_that_find_hardly_anything_ask_for_more_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nsn_pipeline.load.lookups._LOOKUP_SHARE", 10)
+    monkeypatch.setattr("nsn_pipeline.load.lookups._SPARSE_SHARE", 40)
+    fake = FakeServiceNow()
+    keys = [f"v{n}" for n in range(40)]
+    with loader(fake) as writer:
+        for _ in range(2):
+            writer.find(TABLE, "u_netsuite_id", keys, ["name"])
+        assert [len(asked) for _, _, asked in fake.lookups] == [10] * 4 + [40]
+        rows = [{"sys_id": f"{n:032}", "u_netsuite_id": key} for n, key in enumerate(keys)]
+        fake.seed(TABLE, rows)
+        for _ in range(2):
+            writer.find(TABLE, "u_netsuite_id", keys, ["name"])
+    assert [len(asked) for _, _, asked in fake.lookups[5:]] == [40] + [10] * 4
 
 
 def test_instance_that_hides_versions_is_read_whole() -> None:
