@@ -1,10 +1,10 @@
 """A ServiceNow that is nothing but a cost model: what a call takes, whatever the machine.
 
 Its own process, so that the client's CPU is only the client's. A call takes `call_s`, plus
-`record_s` for each record written, `row_s` for each row read and `counted_s` for each that is only
-counted, measured from its arrival: the work of this process is inside that time, not on top of it.
-Beyond `limit` calls in flight it answers 429 without advice; `refuse_every` refuses every nth call
-for no reason at all.
+`record_s` for each record written, `query_s` for each query, `row_s` for each row it reads and
+`counted_s` for each that it only counts, measured from its arrival: the work of this process is
+inside that time, not on top of it. Beyond `limit` calls in flight it answers 429 without advice;
+`refuse_every` refuses one of so many calls at random, for no reason at all.
 
 It keeps what it is given, refuses a second row under a sys_id or key, drops nothing, and shows
 everything under `/bench/`: rows to check, calls to count. Rules, types and access control are the
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import base64
 import json
+import random
 import re
 import time
 from collections import defaultdict
@@ -27,6 +28,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 KEY = "u_netsuite_id"
+SEED = 20_260_301  # of the refusals
 MONEY = re.compile(r"[A-Z]{3};")
 QUERY = re.compile(r"(?P<column>[a-z_]+)(?P<operator>IN|=)(?P<values>.*)")
 Row = dict[str, str]
@@ -40,8 +42,10 @@ class Model:
 
     call_s: float = 0.04
     record_s: float = 0.008
+    query_s: float = 0.002
     row_s: float = 0.00025
     counted_s: float = 0.00005
+    opens_dictionary: bool = True
     limit: int = 16
     refuse_every: int = 0
     batch_limit_s: float = 30.0
@@ -70,6 +74,7 @@ class Server:
         self.seen = Seen()
         self.tables: dict[str, dict[str, Row]] = defaultdict(dict)
         self.keys: dict[str, dict[str, str]] = defaultdict(dict)
+        self.random = random.Random(SEED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -83,7 +88,7 @@ class Server:
         seen, model = self.seen, self.model
         seen.calls += 1
         seen.calls_at.append(arrived - seen.started)
-        by_chance = model.refuse_every and seen.calls % model.refuse_every == 0
+        by_chance = model.refuse_every and self.random.random() * model.refuse_every < 1
         if seen.in_flight >= model.limit or by_chance:
             seen.refused += 1
             seen.refusals_at.append(arrived - seen.started)
@@ -143,6 +148,8 @@ class Server:
         self, method: str, path: str, query: str, body: bytes
     ) -> tuple[int, dict[str, Any], int | None, float]:
         parts = [part for part in path.split("/") if part not in {"", "api", "now", "v1", "v2"}]
+        if parts[:2] == ["ui", "meta"]:
+            return 200, {"result": {"columns": {KEY: {"type": "string"}}}}, None, 0.0
         table = parts[1]
         asked = parse_qs(query)
         shown = asked.get("sysparm_fields", [""])[0].split(",")
@@ -170,8 +177,10 @@ class Server:
         self, table: str, asked: dict[str, list[str]], shown: list[str]
     ) -> tuple[int, dict[str, Any], int, float]:
         query = asked.get("sysparm_query", [""])[0]
+        model = self.model
         if row := _dictionary(table, query):
-            return 200, {"result": [row]}, 1, self.model.row_s
+            told = [row] if model.opens_dictionary else []
+            return 200, {"result": told}, len(told), model.query_s + model.row_s
         found = self._found(table, query)
         offset = int(asked.get("sysparm_offset", ["0"])[0])
         limit = int(asked.get("sysparm_limit", ["10000"])[0])
@@ -180,7 +189,7 @@ class Server:
         result = [_shown(row, shown) for row in page]
         counted = len(found) - len(page)
         self.seen.rows_counted += counted
-        cost_s = len(page) * self.model.row_s + counted * self.model.counted_s
+        cost_s = model.query_s + len(page) * model.row_s + counted * model.counted_s
         return 200, {"result": result}, len(found), cost_s
 
     def _found(self, table: str, encoded: str) -> list[Row]:
@@ -206,6 +215,7 @@ class Server:
         if path == "/bench/reset":
             self.model = Model(**orjson.loads(body or b"{}"))
             self.seen = Seen(in_flight=self.seen.in_flight)
+            self.random.seed(SEED)
             self.tables.clear()
             self.keys.clear()
         elif path == "/bench/model":

@@ -23,7 +23,7 @@ from benchmarks.serving import PASSWORD, USER, Served
 from nsn_pipeline.load.pacing import LARGEST_BATCH
 
 Records = list[dict[str, str]]
-BATCH = 100  # as the peers document it; ours is half of that
+BATCH = 100  # as the peers document it
 POOL = 16
 BARE = "bare batches, C="
 
@@ -58,7 +58,9 @@ def requests_threads(served: Served, records: Records, _home: Path) -> Measured:
     return _timed(("requests, 16 threads", POOL, 1), served, records, run)
 
 
-def bare_batches(connections: int) -> "Callable[[Served, Records, Path], Measured]":
+def bare_batches(
+    connections: int, size: int = LARGEST_BATCH
+) -> "Callable[[Served, Records, Path], Measured]":
     """Batches as full as ours over as many connections, encoded, sent and decoded.
 
     What is left of our load step without look-up, plan, trail, verification and job state.
@@ -69,7 +71,7 @@ def bare_batches(connections: int) -> "Callable[[Served, Records, Path], Measure
             with _pooled(served) as session, ThreadPoolExecutor(connections) as pool:
 
                 def post(start: int) -> None:
-                    body = _batch(records[start : start + LARGEST_BATCH], ("sys_id", *FIELDS))
+                    body = _batch(records[start : start + size], ("sys_id", *FIELDS))
                     answer = session.post(
                         f"{served.url}/api/now/v1/batch",
                         data=body,
@@ -80,9 +82,9 @@ def bare_batches(connections: int) -> "Callable[[Served, Records, Path], Measure
                         assert entry["status_code"] == 201  # noqa: S101, PLR2004
                         orjson.loads(base64.b64decode(entry["body"]))
 
-                list(pool.map(post, range(0, len(records), LARGEST_BATCH)))
+                list(pool.map(post, range(0, len(records), size)))
 
-        return _timed((f"{BARE}{connections}", connections, LARGEST_BATCH), served, records, run)
+        return _timed((f"{BARE}{connections}", connections, size), served, records, run)
 
     return measured
 
@@ -199,6 +201,7 @@ PEERS: dict[str, Callable[[Served, Records, Path], Measured]] = {
     "requests loop": requests_loop,
     "requests, 16 threads": requests_threads,
     **{f"{BARE}{connections}": bare_batches(connections) for connections in (4, 8, 16)},
+    f"{BARE}4 S={BATCH}": bare_batches(4, BATCH),
     "PySNC insert loop": pysnc_loop,
     "PySNC batch_api": pysnc_batch,
     "dlt custom destination": dlt_destination,

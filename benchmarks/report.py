@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +17,7 @@ PACKAGES = ("requests", "orjson", "pandas", "redis", "pysnc", "dlt", "netsuite",
 WRITE = {
     "client": "client", "connections": "C", "records_per_s": "rec/s",
     "of_bound": "of bound", "x_pysnc_loop": "x PySNC", "x_dlt": "x dlt",
-    "x_cpu_floor": "x CPU floor", "x_cpu_bare": "x bare CPU", "calls_per_record": "calls/rec",
+    "x_cpu_floor": "x CPU floor", "x_cpu_bare": "x bare CPU", "calls_per_record": "calls / rec",
 }  # fmt: skip
 # Of the other scenarios; eight of them fit a terminal of 80 columns.
 HEADINGS = {
@@ -69,7 +70,10 @@ def markdown(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> s
 
 
 def _table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left")
+    # Without lines between columns, as ten of them fit a terminal of 80 characters.
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     for number, heading in enumerate(columns.values()):
         table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
     for row in rows:
@@ -80,6 +84,8 @@ def _table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, A
 def _text(name: str, value: object) -> str:
     if name in SHARES and isinstance(value, float):
         return f"{value:.1%}"
+    if isinstance(value, float) and value >= 1000:  # noqa: PLR2004 - the decimal says nothing then
+        return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

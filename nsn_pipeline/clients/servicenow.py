@@ -46,6 +46,9 @@ LOGIN_PROBE = Probe(
 )
 _NAME = re.compile(r"[a-z0-9_]+")
 _LONG_QUERIES = 4000  # look-ups longer than this in all travel in batches: see `_looked_up`
+_MOST_ITEMS = 50  # of one batch (docs/facts/servicenow.md 3)
+_VERSION = "sys_mod_count"
+_NO_VERSION = "-1"  # it counts upwards from 0
 _BATCHED_READS = 10  # each may hold a full page, and a batch has 30 s
 _MOST_HIDDEN = 20  # rows of one query that are told apart, each by a dozen calls
 _CLASS_FIELDS = ("name", "super_class", "super_class.name")
@@ -188,35 +191,40 @@ class ServiceNowClient:
         pages = list(self._pages(table, share.query, fields, patient=patient))
         return [row for page, _ in pages for row in page], pages[0][1]
 
-    def counted(
-        self, table: str, key: str, values: Sequence[str], *, column: str, value: str, never: str
-    ) -> set[str]:
-        """Those of the values that are sure to have a row whose `column` is `value`, by count.
+    def unchanged(self, table: str, versions: Mapping[str, str]) -> frozenset[str] | None:
+        """Which of these rows, by sys_id, are there in these versions, as far as counting tells.
 
-        Only for a `key` that no two rows share: then as many rows as values means a row for each.
-        No row is read, which is most of what a look-up costs. Whatever is not sure is left out, a
-        whole query's values together. `never` is no row's `column`: as an unknown column widens a
-        query, rows with it show that the condition is not heeded, and nothing is sure. Raises
-        ThrottledError at once.
+        ServiceNow is asked how many rows have one of some sys_ids and a version; as many as ids
+        means each of them. Rows are not read, which is most of what a look-up costs. When a list of
+        ids counts short, none of it is among the answer. Neither is what one call does not hold.
+
+        None when counting tells nothing here: it is refused, no totals come, or no version is
+        heeded. The last is seen by a control, as an unknown column widens a query: no row has a
+        negative version. Raises ThrottledError at once.
         """
-        lists = key_lists(key, list(dict.fromkeys(values)), ["sys_id"])
+        lists = _version_lists(versions)[: _MOST_ITEMS - 1]
         if not lists:
-            return set()
-        control = Query().where(key, "=", lists[0].values[0]).where(column, "=", never)
-        queries = [*(one.query.where(column, "=", value) for one in lists), control]
+            return frozenset()
+        queries = [ids.query.where(_VERSION, "=", version) for version, ids in lists]
+        queries.append(lists[0][1].query.where(_VERSION, "=", _NO_VERSION))
         items = [
             BatchItem(str(n), "GET", table_url(table, _count_params(query)))
             for n, query in enumerate(queries)
         ]
-        *replies, last = self.batch(items, patient=False)
-        if not _is_list(last) or last.total != 0:
-            return set()
-        return {
-            known
-            for one, reply in zip(lists, replies, strict=True)
-            if _is_list(reply) and reply.total == len(one.values)
-            for known in one.values
-        }
+        replies = self.batch(items, patient=False)
+        *counts, control = replies
+        if isinstance(control.error, PermanentError) or control.total:
+            return None
+        if any(_shows_rows(reply) and reply.total is None for reply in replies):
+            return None
+        if not _shows_rows(control):  # busy: another time it may tell
+            return frozenset()
+        return frozenset(
+            sys_id
+            for (_, ids), reply in zip(lists, counts, strict=True)
+            if _shows_rows(reply) and reply.total == len(ids.values)
+            for sys_id in ids.values
+        )
 
     def table_get(self, table: str, sys_id: str, fields: Sequence[str]) -> Row | None:
         """One record, or None when it is absent or hidden (ServiceNow does not tell which)."""
@@ -381,7 +389,7 @@ class ServiceNowClient:
             error = reply.error
             if isinstance(error, PermanentError) and not isinstance(error, AuthenticationError):
                 raise error
-            if _is_list(reply) and reply.total == (count := len(reply.body["result"])):
+            if _shows_rows(reply) and reply.total == (count := len(reply.body["result"])):
                 yield share, [_row(item) for item in reply.body["result"]], count
             else:
                 alone.append(share)
@@ -425,11 +433,28 @@ def _read_params(fields: Sequence[str]) -> dict[str, str]:
 
 def _count_params(query: Query) -> dict[str, str]:
     """The smallest read that tells in its header how many rows match."""
-    return {**_read_params(["sys_id"]), "sysparm_query": str(query), "sysparm_limit": "1"}
+    return {
+        **_read_params(["sys_id"]),
+        "sysparm_query": str(query),
+        "sysparm_limit": "1",
+        "sysparm_suppress_pagination_header": "true",  # it would echo the URL four times
+    }
 
 
-def _is_list(reply: BatchReply) -> bool:
-    """Whether an item of a batch brought rows, as many as they may be."""
+def _version_lists(versions: Mapping[str, str]) -> list[tuple[str, KeyList]]:
+    """Lists of sys_ids of one version, short enough for a query each."""
+    by_version: dict[str, list[str]] = {}
+    for sys_id, version in versions.items():
+        by_version.setdefault(version, []).append(sys_id)
+    return [
+        (version, ids)
+        for version, of_version in by_version.items()
+        for ids in key_lists("sys_id", of_version, ["sys_id"])
+    ]
+
+
+def _shows_rows(reply: BatchReply) -> bool:
+    """Whether an item of a batch was answered with a list, if perhaps an empty one."""
     if reply.status != HTTPStatus.OK or reply.error is not None:
         return False
     return isinstance(reply.body, dict) and isinstance(reply.body.get("result"), list)

@@ -2,8 +2,9 @@
 
 Pure. A 201 proves little: unknown and protected columns are dropped without a word, so only the
 echoed record counts (docs/facts/servicenow.md 2.4). A creation is proven when the echo holds all
-that was sent, and a read-back then finds the record once, in the version that was echoed
-(docs/decisions/0010-what-proves-a-write.md). Whatever proves nothing is looked up again.
+that was sent, and the record is then found once, in the version that was echoed: by a read-back
+(docs/decisions/0010-what-proves-a-write.md), or by count where keys are unique (0029). Whatever
+proves nothing is looked up again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,8 +48,8 @@ _RETRIED = frozenset({202, 401, 408, 429, 500, 502, 503, 504})
 class Verdict(StrEnum):
     """What follows from an answer."""
 
-    PROVEN = "proven"  # created as wanted, and read back
-    CONFIRMED = "confirmed"  # the echo holds our values; a read-back has the last word
+    PROVEN = "proven"  # created as wanted, and found so afterwards
+    CONFIRMED = "confirmed"  # the echo holds our values; what is found has the last word
     RESEND = "resend"  # it was not run
     UNKNOWN = "unknown"  # look it up by key before anything is sent again
     CLASH = "clash"  # a row with this key or sys_id seems to exist: look it up
@@ -67,7 +68,7 @@ class Answer(Protocol):
 
 
 class Judgement(NamedTuple):
-    """`version` is set where a read-back of it is enough to prove the record.
+    """`version` is set where finding it again is enough to prove the record.
 
     `lost_key` is a creation that came back without the key it was given. `untaken` are columns of
     ServiceNow's own that a new record was given and came back without: no fault of the record.

@@ -6,14 +6,15 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from nsn_pipeline.clients.encoded_query import Query
-from nsn_pipeline.errors import ConfigurationError
+from nsn_pipeline.errors import ConfigurationError, NsnError, PermanentError, ThrottledError
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.plan import Row
 from nsn_pipeline.load.table import Table
 
 _LOOKUP_SHARE = 700  # keys per parallel look-up: as many short ones as a query holds
-_SPARSE_SHARE = 2_000  # where hardly a row is found, a call costs the same for few and for many
+_SPARSE_SHARE = 2_000  # where hardly a row is found: there is little to answer, and less to call
 _SPARSE = 0.05  # rows per key
+_TELLING = 100  # keys of a look-up that tells how it is with others
 
 Rows = dict[str, Sequence[Row]]
 
@@ -46,6 +47,10 @@ class Reader(Protocol):
 
     def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found: ...
 
+    def unchanged(self, table: str, versions: Mapping[str, str]) -> Collection[str] | None:
+        """By sys_id, those that count as being there in these versions; None: no count tells."""
+        ...
+
     def columns(self, table: str) -> Mapping[str, Column] | None: ...
 
     def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int: ...
@@ -59,29 +64,48 @@ class LookUps:
         self._lanes = lanes
         self._asking = threading.Lock()
         self._dictionary: dict[str, Mapping[str, Column] | None] = {}
-        self._sparse: dict[tuple[str, str], bool] = {}  # by table and column, as last looked up
+        self._sparse: dict[str, bool] = {}  # by table: whether new keys were hardly ever found
+        self._uncountable: set[str] = set()  # tables of which a count told nothing
 
     def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> LookedUp:
         """The rows whose `key` is one of `values`, in parallel look-ups."""
-        if not values:
-            return LookedUp({}, set())
-        size = _SPARSE_SHARE if self._sparse.get((table, key)) else _LOOKUP_SHARE
-        shares = [values[i : i + size] for i in range(0, len(values), size)]
-
-        def one(share: Sequence[str]) -> Found:
-            return self._lanes.look_up(table, partial(self._client.find, table, key, share, fields))
-
-        rows: Rows = {}
-        hidden: set[str] = set()
-        for found in self._lanes.executor.map(one, shares):
-            rows.update(found.rows)
-            hidden.update(found.hidden)
-        self._sparse[table, key] = sum(map(len, rows.values())) <= _SPARSE * len(values)
-        return LookedUp(rows, hidden)
+        return self._find(table, key, values, fields, size=_LOOKUP_SHARE)
 
     def of(self, table: Table, column: str, values: Sequence[str]) -> LookedUp:
         """The same, with the columns that the table's records are compared by."""
         return self.find(table.name, column, values, table.fields)
+
+    def of_new(self, table: Table, keys: Sequence[str]) -> LookedUp:
+        """The same, by keys of which nothing was sent yet: as those before them, they may all be
+        absent.
+        """
+        size = _SPARSE_SHARE if self._sparse.get(table.name) else _LOOKUP_SHARE
+        found = self._find(table.name, table.external_key, keys, table.fields, size=size)
+        if len(keys) >= _TELLING:  # any of several shares may be the last to say so
+            self._sparse[table.name] = sum(map(len, found.rows.values())) <= _SPARSE * len(keys)
+        return found
+
+    def counts(self, table: Table) -> bool:
+        """Whether new records can be proven by count: no two of them can have one key, and nothing
+        has spoken against it so far.
+        """
+        return table.name not in self._uncountable and self.keys_are_unique(table)
+
+    def unchanged(self, table: str, versions: Mapping[str, str]) -> Collection[str]:
+        """Which of these rows, by sys_id, count as being there in these versions; not all that are.
+
+        For whoever holds a lane. Raises a 429 at once, and nothing else: what is not counted is
+        read.
+        """
+        try:
+            found = self._client.unchanged(table, versions)
+        except ThrottledError:
+            raise
+        except NsnError as error:
+            found = None if isinstance(error, PermanentError) else ()
+        if found is None:
+            self._uncountable.add(table)
+        return found or ()
 
     def held(self, table: str, external_key: str) -> int:
         """How many rows of a table carry a key of ours."""
@@ -101,6 +125,23 @@ class LookUps:
                 f"{table.name} has no column {table.external_key}: create it as a unique text "
                 "column, or name another `external_key` in the profile"
             )
+
+    def _find(
+        self, table: str, key: str, values: Sequence[str], fields: Sequence[str], *, size: int
+    ) -> LookedUp:
+        if not values:
+            return LookedUp({}, set())
+        shares = [values[i : i + size] for i in range(0, len(values), size)]
+
+        def one(share: Sequence[str]) -> Found:
+            return self._lanes.look_up(table, partial(self._client.find, table, key, share, fields))
+
+        rows: Rows = {}
+        hidden: set[str] = set()
+        for found in self._lanes.executor.map(one, shares):
+            rows.update(found.rows)
+            hidden.update(found.hidden)
+        return LookedUp(rows, hidden)
 
     def keys_are_unique(self, table: Table) -> bool:
         """Whether the dictionary says so. Else a row found may have a twin that was not asked for,

@@ -17,7 +17,9 @@ from typing import Protocol
 LARGEST_BATCH = 50  # no limit is documented; more is unproven (docs/facts/servicenow.md 3)
 FIRST_BATCH = 5  # nothing is known of the table's rules yet: safe up to 6 s a record
 TARGET_S = 10.0
-FORGIVEN = 4  # rounds a level must have held for its first 429 to be taken for chance
+# Rounds a level must have held for its first 429 to be taken for chance. With 1 % of them at random
+# about half are forgiven at sixteen connections; a limit that has fallen is found one call later.
+FORGIVEN = 4
 MOST_ROUNDS = 64  # between two tries of a level that is refused: 429s stay below 2 % of calls
 
 
@@ -92,7 +94,7 @@ class AdaptivePacer:
     ceiling: int = 8
     largest: int = LARGEST_BATCH
     _level: int = field(init=False)
-    _quiet: int = 0  # answers at full level since the level changed
+    _quiet: int = 0  # answers at full level since it changed, or a 429 of it was forgiven
     _rounds: int = 1  # how many rounds of quiet before one more connection is tried
     _trying: bool = False
     _tables: dict[str, _Table] = field(default_factory=dict)
@@ -140,7 +142,7 @@ class AdaptivePacer:
         return max(1, int(min(room, known.cap, self.largest)))
 
     def _refused(self, still_in_flight: int) -> None:
-        if not self._trying and self._quiet >= self._level * FORGIVEN:
+        if self._quiet >= self._level * FORGIVEN:
             self._quiet = 0
             return
         if self._trying:

@@ -45,8 +45,7 @@ from nsn_pipeline.load.table import Table
 
 _PROOF_SHARE = 700  # keys read back by one call: as many as its URL holds
 _SMALLEST_SHARE = 100
-_COUNTED_SHARE = 2_000  # keys counted by one call, which costs the same for few and for many
-_NO_VERSION = "-1"
+_COUNTED_SHARE = 2_000  # records counted by one call: a whole share, in ten queries
 _KEYLESS = 20  # creations without their key, and none with it: the rest need not be tried
 _OTHER_AMOUNTS = 20  # written amounts that came back as others, and none as it was
 
@@ -69,10 +68,14 @@ class BatchClient(Protocol):
 
     def find(self, table: str, key: str, values: Sequence[str], fields: Sequence[str]) -> Found: ...
 
-    def counted(
-        self, table: str, key: str, values: Sequence[str], *, column: str, value: str, never: str
-    ) -> Collection[str]:
-        """The values that are sure, by count, to have a row whose `column` is `value`."""
+
+class RowCounter(Protocol):
+    """Proves rows without reading them."""
+
+    def unchanged(self, table: str, versions: Mapping[str, str]) -> Collection[str]:
+        """Which of these rows, by sys_id, count as being there in these versions. Raises only a
+        429.
+        """
         ...
 
 
@@ -100,7 +103,7 @@ class Sender:
         lanes: Lanes,
         *,
         share: Share[Any] | None = None,
-        keys_are_unique: Callable[[], bool] = lambda: False,
+        counter: RowCounter | None = None,
     ) -> None:
         self._client = client
         self._table = table
@@ -118,7 +121,7 @@ class Sender:
         self._share = share or Share[Any]((), follows=0, course=Course())
         self._course = self._share.course
         self._follows = self._share.follows
-        self._keys_are_unique = keys_are_unique
+        self._counter = counter
         self._sent = Sent()
         self._keyless = 0
 
@@ -171,17 +174,21 @@ class Sender:
             return batch
 
     def _take_unproven(self) -> list[str]:
-        """A share of the confirmed records, evenly cut; whoever leaves last takes what is left."""
+        """Some of the confirmed records; whoever leaves last takes what is left.
+
+        To be counted, all of a share go together; to be read, evenly cut.
+        """
         with self._lock:
             if self._course.is_halted:
                 return []
             held = len(self._unproven)
-            even = -(-held // self._lanes.connections)
-            smallest = _PROOF_SHARE if self._follows else _SMALLEST_SHARE
-            largest = _PROOF_SHARE
-            if held and self._keys_are_unique():
+            if self._counter is not None:
                 smallest = largest = _COUNTED_SHARE
-            share = min(max(even, smallest), largest, held)
+            else:
+                even = -(-held // self._lanes.connections)
+                smallest = _PROOF_SHARE if self._follows else _SMALLEST_SHARE
+                largest = min(max(even, smallest), _PROOF_SHARE)
+            share = min(largest, held)
             if self._working > 1 and held < smallest:
                 share = 0
             if not share:
@@ -307,7 +314,7 @@ class Sender:
                 self._sent.judgements.update(dict.fromkeys((c.key for c in not_run), stuck))
 
     def _prove(self, lane: Lane, keys: list[str]) -> float | None:
-        """Confirmed creations are there once, as the version that was echoed: counted where keys
+        """Confirmed creations are there once, in the version that was echoed: counted where keys
         are unique, and read back otherwise, or where the count does not say so.
         """
         name, key_column = self._table.name, self._table.external_key
@@ -332,15 +339,12 @@ class Sender:
         return None
 
     def _counted(self, keys: Sequence[str]) -> Collection[str]:
-        """Those that are there by count: a table's new records nearly always have one version."""
-        versions = {self._sent.judgements[key].version for key in keys}
-        if len(versions) > 1 or not self._keys_are_unique():
+        if self._counter is None:
             return ()
-        name, key_column = self._table.name, self._table.external_key
-        (version,) = versions
-        return self._client.counted(
-            name, key_column, keys, column=VERSION, value=version, never=_NO_VERSION
-        )
+        echoed_as = {key: self._sent.judgements[key] for key in keys}
+        versions = {echo.sys_id: echo.version for echo in echoed_as.values()}
+        found = self._counter.unchanged(self._table.name, versions)
+        return {key for key, echo in echoed_as.items() if echo.sys_id in found}
 
 
 def _unknown(error: NsnError) -> Judgement:

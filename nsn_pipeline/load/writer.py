@@ -252,8 +252,9 @@ class Loader:
             if first:
                 first = False
                 result.plan = replace(step, changes=_without(step.changes, deferred))
-                if any(change.kind == "create" for change in outbox):
-                    self._look_ups.check_key_column(table)
+            creates = any(change.kind == "create" for change in outbox)
+            if creates:
+                self._look_ups.check_key_column(table)
             if plan_only:
                 ledger.leave_planned(outbox)
                 break
@@ -267,7 +268,7 @@ class Loader:
                 table,
                 self._lanes,
                 share=share,
-                keys_are_unique=partial(self._look_ups.keys_are_unique, table),
+                counter=self._look_ups if creates and self._look_ups.counts(table) else None,
             ).send(outbox)
             result.calls += sent.calls
             if share.course.is_halted:  # another share failed, and with it the load
@@ -296,7 +297,10 @@ class Loader:
         refused, as one that is planned or agreed to must be the one that is carried out.
         """
         unknown = [key for key in ledger.open if key not in known]
-        present, hidden = self._look_ups.of(table, table.external_key, unknown)
+        if ledger.attempts():  # some were sent, and are there
+            present, hidden = self._look_ups.of(table, table.external_key, unknown)
+        else:
+            present, hidden = self._look_ups.of_new(table, unknown)
         present.update(known)
         known.clear()  # of the moment before the first write: looked up from now on
         if not course.shows_amounts and _shows_amounts(table, ledger.open, present):

@@ -289,82 +289,132 @@ def test_look_up_of_a_load_does_not_sit_out_a_429() -> None:
     assert r.slept == []
 
 
-def counted(table, count: int, *, version: str = "0") -> set[str]:
-    wanted = [f"K{n}" for n in range(count)]
-    return client(table)[0].counted(
-        "t", "u_key", wanted, column="version", value=version, never="-1"
-    )
-
-
 def versioned(count: int, **options) -> Table:
     table = table_of(count, **options)
     for row in table.rows:
-        row["version"] = "0"
+        row["sys_mod_count"] = "0"
     return table
 
 
+def ids_of(table: Table) -> dict[str, str]:
+    return {row["sys_id"]: "0" for row in table.rows}
+
+
+def unchanged(table: Table, *, respond=None) -> frozenset[str] | None:
+    wanted = {f"{n:032x}": "0" for n in range(4)} | ids_of(table)
+    return client(respond or table)[0].unchanged("t", wanted)
+
+
 def test_many_records_are_counted_by_one_call_that_brings_hardly_a_row() -> None:
-    table = versioned(4000)
+    table = versioned(2000)
     subject, r = client(table)
-    wanted = [f"K{n}" for n in range(4000)]
-    found = subject.counted("t", "u_key", wanted, column="version", value="0", never="-1")
-    assert found == set(wanted)
+    assert subject.unchanged("t", ids_of(table)) == set(ids_of(table))
     (call,) = r.server.requests
     urls = [item["url"] for item in sent_json(call)["rest_requests"]]
-    assert all("sysparm_limit=1&" in f"{url}&" for url in urls)
+    asked = [parse_qs(urlsplit(url).query) for url in urls]
+    assert all(one["sysparm_limit"] == ["1"] for one in asked)
+    assert all(one["sysparm_suppress_pagination_header"] == ["true"] for one in asked)
     assert max(map(len, urls)) < 8000
+    assert len(urls) < 15
 
 
 @pytest.mark.parametrize("fault", ["changed", "gone"])
-def test_query_that_counts_too_few_proves_none_of_its_keys_and_others_theirs(fault) -> None:
-    table = versioned(4000)
+def test_query_that_counts_too_few_proves_none_of_its_rows_and_others_theirs(fault) -> None:
+    table = versioned(2000)
+    wanted = ids_of(table)
+    sys_id = table.rows[1700]["sys_id"]
     if fault == "gone":
-        del table.rows[17]
+        del table.rows[1700]
     else:
-        table.rows[17]["version"] = "1"
-    found = counted(table, 4000)
-    assert 0 < len(found) < 4000
-    assert "K17" not in found
+        table.rows[1700]["sys_mod_count"] = "1"
+    found = client(table)[0].unchanged("t", wanted)
+    assert found is not None
+    assert 1000 < len(found) < 2000
+    assert sys_id not in found
 
 
-def test_count_whose_conditions_are_not_heeded_proves_nothing() -> None:
-    wide = versioned(3, widens=True)
-    assert counted(wide, 3) == set()
-    deaf = versioned(3)
-    deaf.ignored = {"version"}  # an unknown column: its condition falls away
-    for row in deaf.rows:
-        row["version"] = "7"
-    assert counted(deaf, 3) == set()
+def test_rows_are_counted_in_the_version_that_each_is_to_have() -> None:
+    table = versioned(6)
+    for row in table.rows[:2]:
+        row["sys_mod_count"] = "3"
+    wanted = {row["sys_id"]: row["sys_mod_count"] for row in table.rows}
+    assert client(table)[0].unchanged("t", wanted) == set(wanted)
+    assert client(table)[0].unchanged("t", dict.fromkeys(wanted, "3")) == set()
 
 
-def test_count_without_a_total_proves_nothing() -> None:
-    assert counted(versioned(3, totals=False), 3) == set()
+@pytest.mark.parametrize("rows", [4, 3], ids=["all there", "one gone"])
+def test_count_of_a_version_that_is_not_heeded_tells_nothing(rows) -> None:
+    deaf = versioned(rows)
+    deaf.ignored = {"sys_mod_count"}  # an unknown column: its condition falls away
+    assert unchanged(deaf) is None
 
 
-@pytest.mark.parametrize("refused", [0, 1], ids=["count", "control"])
-def test_count_that_is_refused_proves_nothing(refused) -> None:
-    table = versioned(2)
+def test_count_of_an_instance_that_heeds_no_condition_tells_nothing() -> None:
+    assert unchanged(versioned(4, widens=True)) is None
+
+
+def test_count_without_a_total_tells_nothing() -> None:
+    assert unchanged(versioned(4, totals=False)) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "told"),
+    [
+        ("count", 403, frozenset()),
+        ("count", 429, frozenset()),
+        ("control", 429, frozenset()),
+        ("control", 403, None),  # so would be every other
+    ],
+)
+def test_count_that_is_refused_proves_nothing(fault, status, told) -> None:
+    table = versioned(4)
 
     def respond(request):
         reply = table(request)
-        answer = reply.body["serviced_requests"][refused]
-        words = orjson.dumps({"error": {"message": "Insufficient rights to query records"}})
-        answer |= {"status_code": 403, "body": base64.b64encode(words).decode()}
+        answer = reply.body["serviced_requests"][("count", "control").index(fault)]
+        words = orjson.dumps({"error": {"message": "no"}})
+        answer |= {"status_code": status, "body": base64.b64encode(words).decode(), "headers": []}
         return reply
 
-    assert counted(respond, 2) == set()
+    assert unchanged(table, respond=respond) == told
+
+
+def test_count_that_was_not_run_proves_nothing() -> None:
+    table = versioned(4)
+
+    def respond(request):
+        reply = table(request)
+        late = reply.body["serviced_requests"].pop(0)
+        reply.body["unserviced_requests"] = [late["id"]]
+        return reply
+
+    assert not unchanged(table, respond=respond)
+
+
+def test_rows_that_access_rules_hide_are_counted_all_the_same() -> None:
+    assert len(unchanged(versioned(4, hidden=hex_ids(1))) or ()) == 4
+
+
+def test_no_call_asks_for_more_than_a_batch_holds() -> None:
+    table = versioned(12_000)
+    subject, r = client(table)
+    found = subject.unchanged("t", ids_of(table))
+    (call,) = r.server.requests
+    assert len(sent_json(call)["rest_requests"]) == 50
+    assert found is not None
+    assert 9_000 < len(found) < 12_000
 
 
 def test_nothing_to_count_needs_no_call() -> None:
     subject, r = client(table_of(1))
-    assert subject.counted("t", "u_key", [], column="version", value="0", never="-1") == set()
+    assert subject.unchanged("t", {}) == frozenset()
     assert r.server.requests == []
 
 
 def test_count_of_a_load_does_not_sit_out_a_429() -> None:
     r = rig([Reply(429, b"")])
     with pytest.raises(ThrottledError):
-        ServiceNowClient(r.http).counted("t", "k", ["1"], column="version", value="0", never="-1")
+        ServiceNowClient(r.http).unchanged("t", {"a" * 32: "0"})
     assert r.slept == []
 
 

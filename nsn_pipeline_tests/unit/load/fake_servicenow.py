@@ -48,7 +48,9 @@ class FakeServiceNow:
         self.tables: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
         self.writes: list[tuple[str, str, dict[str, str]]] = []
         self.lookups: list[tuple[str, str, tuple[str, ...]]] = []
-        self.counts: list[tuple[str, str, tuple[str, ...], str, str]] = []
+        self.counts: list[dict[str, str]] = []  # the version that each sys_id was to have
+        self.counted_together = 200
+        self.tells_counts = True
         self.batches: list[int] = []
         self.mishaps = deque(mishaps)
         self.call_errors = deque(call_errors)
@@ -107,17 +109,26 @@ class FakeServiceNow:
         rows = self._shown_rows(table, key, values, fields)
         return Found(rows, frozenset(unseen))
 
-    def counted(
-        self, table: str, key: str, values: Sequence[str], *, column: str, value: str, never: str
-    ) -> set[str]:
-        assert key in self.unique_columns, "a count proves nothing where keys may be twice"
+    def unchanged(self, table: str, versions: dict[str, str]) -> frozenset[str] | None:
+        """Counts rows by lists of ids of one version, as the client does."""
+        assert "u_netsuite_id" in self.unique_columns, "no proof where keys may be twice"
+        lists: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for number, (sys_id, version) in enumerate(versions.items()):
+            lists[version, number // self.counted_together].append(sys_id)
         with self._lock:
-            self.counts.append((table, key, tuple(values), column, value))
+            self.counts.append(dict(versions))
             if self.lookup_errors and (error := self.lookup_errors.popleft()):
                 raise error
-            of_key = {row.get(key, ""): row.get(column, "") for row in self.tables[table].values()}
-        assert never not in of_key.values()
-        return set(values) if all(of_key.get(one) == value for one in values) else set()
+            if not self.tells_counts:
+                return None
+            rows = self.tables[table]
+            return frozenset(
+                sys_id
+                for (version, _), ids in lists.items()
+                if sum(one in rows and rows[one]["sys_mod_count"] == version for one in ids)
+                == len(ids)
+                for sys_id in ids
+            )
 
     def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
         assert not patient, "a load look-up must not sit out a 429 in its lane"

@@ -103,13 +103,6 @@ def test_level_that_has_not_held_long_falls_at_once() -> None:
     assert pacer.connections == 11
 
 
-def test_level_that_is_tried_is_not_forgiven() -> None:
-    pacer = after(refused(16), *[shown(0.4, asked=50, in_flight=15)] * 15, ceiling=16)
-    assert pacer.connections == 16
-    pacer.learn(refused(16))
-    assert pacer.connections == 15
-
-
 def test_idle_connections_prove_nothing() -> None:
     pacer = after(refused(16), ceiling=16)
     for _ in range(100):

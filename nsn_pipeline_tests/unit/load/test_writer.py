@@ -14,6 +14,8 @@ from nsn_pipeline.errors import (
     NotSentError,
     OutcomeUnknownError,
     ThrottledError,
+    UnexpectedResponseError,
+    UnreachableError,
 )
 from nsn_pipeline.load.lanes import SHORTEST_REST_S, Lanes
 from nsn_pipeline.load.pacing import AdaptivePacer, FixedPacer, Outcome
@@ -364,27 +366,57 @@ def unique(**options) -> FakeServiceNow:
     return fake
 
 
+def sys_id(key: str) -> str:
+    return deterministic_sys_id("dev1", TABLE, key)
+
+
+def read_back(fake: FakeServiceNow) -> list[str]:
+    """The keys whose versions were read."""
+    narrow = ("sys_id", "u_netsuite_id", "sys_mod_count")
+    asked = zip(fake.lookups, fake.fields_read, strict=True)
+    return sorted(key for (_, _, keys), fields in asked if fields == narrow for key in keys)
+
+
 def test_created_records_are_counted_where_keys_are_unique() -> None:
     fake = unique()
     assert counts(load(fake, vendors(v1="Acme", v2="Bolt"))) == {"created": 2}
-    assert [fields for fields in fake.fields_read if "name" not in fields] == []
-    (count,) = fake.counts
-    assert sorted(count[2]) == ["v1", "v2"]
-    assert count[3:] == ("sys_mod_count", "0")
+    assert read_back(fake) == []
+    assert fake.counts == [{sys_id("v1"): "0", sys_id("v2"): "0"}]
+
+
+def test_records_are_read_back_where_the_dictionary_does_not_say_that_keys_are_unique() -> None:
+    for dictionary in (None, {TABLE: {"u_netsuite_id"}}):
+        fake = FakeServiceNow(dictionary=dictionary)
+        assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
+        assert (read_back(fake), fake.counts) == (["v1"], [])
+
+
+def changes_later(fake: FakeServiceNow, key: str) -> None:
+    """A rule changes a record after its batch was answered."""
+
+    def rule() -> None:
+        fake.after_batch = None
+        fake.tables[TABLE][sys_id(key)].update(name="Acme (checked)", sys_mod_count="1")
+
+    fake.after_batch = rule
 
 
 def test_counted_record_that_changed_since_its_echo_is_read_whole_and_put_right() -> None:
     fake = unique()
-
-    def rule_that_runs_later() -> None:
-        fake.after_batch = None
-        row = fake.tables[TABLE][deterministic_sys_id("dev1", TABLE, "v1")]
-        row.update(name="Acme (checked)", sys_mod_count="1")
-
-    fake.after_batch = rule_that_runs_later
+    changes_later(fake, "v1")
     assert counts(load(fake, vendors(v1="Acme", v2="Bolt"))) == {"created": 2}
     assert [method for method, _, _ in fake.writes] == ["POST", "POST", "PATCH"]
     assert fake.by_key(TABLE)["v1"][0]["name"] == "Acme"
+
+
+def test_only_the_list_that_counts_short_is_read_back() -> None:
+    fake = unique()
+    fake.counted_together = 2
+    changes_later(fake, "v3")
+    some = {f"v{n}": f"name {n}" for n in range(6)}
+    assert counts(load(fake, vendors(**some))) == {"created": 6}
+    assert read_back(fake) == ["v2", "v3"]
+    assert [method for method, _, _ in fake.writes].count("PATCH") == 1
 
 
 def test_counted_record_that_was_not_kept_is_made_again() -> None:
@@ -394,7 +426,22 @@ def test_counted_record_that_was_not_kept_is_made_again() -> None:
     assert [len(rows) for rows in fake.by_key(TABLE).values()] == [1, 1]
 
 
-def test_records_of_several_versions_are_read_back() -> None:
+def test_record_that_was_made_anew_by_somebody_else_is_not_taken_for_ours() -> None:
+    """Under our key and in the same version: only its sys_id is another."""
+    fake = unique()
+
+    def replaced() -> None:
+        fake.after_batch = None
+        row = fake.tables[TABLE].pop(sys_id("v1"))
+        fake.seed(TABLE, [{**row, "sys_id": "e" * 32, "name": "Other"}])
+
+    fake.after_batch = replaced
+    result = load(fake, vendors(v1="Acme"))
+    assert result.records["v1"].sys_id == "e" * 32
+    assert fake.by_key(TABLE)["v1"][0]["name"] == "Acme"
+
+
+def test_records_of_several_versions_are_counted_by_version() -> None:
     fake = unique()
 
     def rule_that_runs_before_the_echo(row: dict[str, str]) -> str:
@@ -403,33 +450,80 @@ def test_records_of_several_versions_are_read_back() -> None:
 
     fake.computed = {"u_checked": rule_that_runs_before_the_echo}
     assert counts(load(fake, vendors(v1="Acme", v2="Bolts"))) == {"created": 2}
-    assert fake.counts == []
-    assert fake.fields_read[-1] == ("sys_id", "u_netsuite_id", "sys_mod_count")
+    assert fake.counts == [{sys_id("v1"): "0", sys_id("v2"): "1"}]
+    assert read_back(fake) == []
 
 
 def test_refused_count_is_asked_again() -> None:
     fake = unique()
     fake.lookup_errors = deque([None, ThrottledError("too many requests")])
     assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
-    assert len(fake.counts) == 2
+    assert (len(fake.counts), read_back(fake)) == (2, [])
 
 
-def test_look_ups_that_find_hardly_anything_ask_for_more_at_once(
+def test_read_back_that_is_refused_after_a_count_is_asked_again() -> None:
+    fake = unique()
+    fake.counted_together = 1
+    fake.lookup_errors = deque([None, None, ThrottledError("too many requests")])
+    changes_later(fake, "v1")
+    assert counts(load(fake, vendors(v1="Acme", v2="Bolt"))) == {"created": 2}
+    assert [len(count) for count in fake.counts] == [2, 1]  # the other was proven meanwhile
+
+
+@pytest.mark.parametrize("error", [UnreachableError("reset"), UnexpectedResponseError("no list")])
+def test_count_that_fails_is_no_failed_load(error) -> None:
+    fake = unique()
+    fake.lookup_errors = deque([None, error])
+    assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
+    assert read_back(fake) == ["v1"]
+
+
+def test_instance_on_which_counts_tell_nothing_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nsn_pipeline.load.sender._COUNTED_SHARE", 4)
+    fake = unique()
+    fake.tells_counts = False
+    with loader(fake) as writer:
+        for name in ("a", "b"):
+            rows = vendors(**{f"{name}{n}": "x" for n in range(3)})
+            result = writer.load(VENDOR, rows, resolver=resolver(fake))
+            assert counts(result) == {"created": 3}
+    assert len(fake.counts) == 1
+    assert len(read_back(fake)) == 6
+
+
+def test_record_that_is_hidden_right_after_its_echo_counts_and_is_told_by_the_next_run() -> None:
+    fake = unique()
+    fake.after_batch = lambda: fake.unseen.add(sys_id("v1"))
+    assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
+    again = load(fake, vendors(v1="Acme"))
+    assert again.records["v1"].problems[0].reason is Reason.HIDDEN_IN_SERVICENOW
+    assert len(fake.tables[TABLE]) == 1
+
+
+def test_new_keys_are_asked_for_in_longer_lists_where_hardly_any_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("nsn_pipeline.load.lookups._LOOKUP_SHARE", 10)
     monkeypatch.setattr("nsn_pipeline.load.lookups._SPARSE_SHARE", 40)
+    monkeypatch.setattr("nsn_pipeline.load.lookups._TELLING", 20)
     fake = FakeServiceNow()
-    keys = [f"v{n}" for n in range(40)]
+
+    def asked(name: str, count: int) -> list[int]:
+        fake.lookups.clear()
+        rows = vendors(**{f"{name}{n}": "x" for n in range(count)})
+        with_plan = writer.load(VENDOR, rows, resolver=resolver(fake), plan_only=True)
+        assert with_plan.records
+        return [len(keys) for _, column, keys in fake.lookups if column == "u_netsuite_id"]
+
     with loader(fake) as writer:
-        for _ in range(2):
-            writer.find(TABLE, "u_netsuite_id", keys, ["name"])
-        assert [len(asked) for _, _, asked in fake.lookups] == [10] * 4 + [40]
-        rows = [{"sys_id": f"{n:032}", "u_netsuite_id": key} for n, key in enumerate(keys)]
-        fake.seed(TABLE, rows)
-        for _ in range(2):
-            writer.find(TABLE, "u_netsuite_id", keys, ["name"])
-    assert [len(asked) for _, _, asked in fake.lookups[5:]] == [40] + [10] * 4
+        assert asked("a", 40) == [10] * 4
+        assert asked("b", 40) == [40]
+        fake.seed(TABLE, [{"sys_id": f"{n:032}", "u_netsuite_id": f"c{n}"} for n in range(40)])
+        assert asked("c", 5) == [5]  # so few say nothing of others
+        assert asked("c", 40) == [40]
+        assert asked("c", 40) == [10] * 4
 
 
 def test_instance_that_hides_versions_is_read_whole() -> None:
