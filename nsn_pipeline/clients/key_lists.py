@@ -1,7 +1,7 @@
 """Cuts long lists of keys into queries that fit a URL."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -48,6 +48,18 @@ def key_lists(key: str, values: Sequence[str], fields: Sequence[str]) -> list[Ke
     if chunk:
         shares.append(KeyList(key, chunk))
     return shares
+
+
+def lists_by_version(versions: Mapping[str, str]) -> list[tuple[str, KeyList]]:
+    """Lists of sys_ids of one version, short enough for a query each."""
+    by_version: dict[str, list[str]] = {}
+    for sys_id, version in versions.items():
+        by_version.setdefault(version, []).append(sys_id)
+    return [
+        (version, ids)
+        for version, of_version in by_version.items()
+        for ids in key_lists("sys_id", of_version, ["sys_id"])
+    ]
 
 
 def _quoted_length(value: str) -> int:

@@ -5,13 +5,12 @@ up to the whole table; the row limit is applied before access rules, so a short 
 end; all values are text, null is "", a missing key is an unreadable or unknown column.
 """
 
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import orjson
 import requests
@@ -21,8 +20,16 @@ from nsn_pipeline.clients.dictionary import ColumnInfo, from_dictionary, from_ui
 from nsn_pipeline.clients.echoes import secrets_of
 from nsn_pipeline.clients.encoded_query import Query, refuse_any_unsafe
 from nsn_pipeline.clients.http import Http
-from nsn_pipeline.clients.key_lists import KeyList, folded, key_lists
+from nsn_pipeline.clients.key_lists import KeyList, folded, key_lists, lists_by_version
 from nsn_pipeline.clients.logins import Probe
+from nsn_pipeline.clients.table_urls import (
+    VERSION,
+    checked_name,
+    count_params,
+    read_params,
+    table_path,
+    table_url,
+)
 from nsn_pipeline.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -33,7 +40,7 @@ from nsn_pipeline.errors import (
     Where,
 )
 
-__all__ = ["BatchItem", "BatchReply", "ColumnInfo", "Found", "ServiceNowClient", "table_url"]
+__all__ = ["BatchItem", "BatchReply", "ColumnInfo", "Found", "ServiceNowClient"]
 
 Row = dict[str, str]
 
@@ -44,10 +51,8 @@ LOGIN_PROBE = Probe(
     "/api/now/table/sys_db_object",
     params={"sysparm_fields": "name", "sysparm_limit": "1"},
 )
-_NAME = re.compile(r"[a-z0-9_]+")
 _LONG_QUERIES = 4000  # look-ups longer than this in all travel in batches: see `_looked_up`
 _MOST_ITEMS = 50  # of one batch (docs/facts/servicenow.md 3)
-_VERSION = "sys_mod_count"
 _NO_VERSION = "-1"  # it counts upwards from 0
 _BATCHED_READS = 10  # each may hold a full page, and a batch has 30 s
 _MOST_HIDDEN = 20  # rows of one query that are told apart, each by a dozen calls
@@ -202,13 +207,13 @@ class ServiceNowClient:
         heeded. The last is seen by a control, as an unknown column widens a query: no row has a
         negative version. Raises ThrottledError at once.
         """
-        lists = _version_lists(versions)[: _MOST_ITEMS - 1]
+        lists = lists_by_version(versions)[: _MOST_ITEMS - 1]
         if not lists:
             return frozenset()
-        queries = [ids.query.where(_VERSION, "=", version) for version, ids in lists]
-        queries.append(lists[0][1].query.where(_VERSION, "=", _NO_VERSION))
+        queries = [ids.query.where(VERSION, "=", version) for version, ids in lists]
+        queries.append(lists[0][1].query.where(VERSION, "=", _NO_VERSION))
         items = [
-            BatchItem(str(n), "GET", table_url(table, _count_params(query)))
+            BatchItem(str(n), "GET", table_url(table, count_params(query)))
             for n, query in enumerate(queries)
         ]
         replies = self.batch(items, patient=False)
@@ -228,10 +233,10 @@ class ServiceNowClient:
 
     def table_get(self, table: str, sys_id: str, fields: Sequence[str]) -> Row | None:
         """One record, or None when it is absent or hidden (ServiceNow does not tell which)."""
-        path = f"{_table_path(table)}/{quote(sys_id, safe='')}"
+        path = f"{table_path(table)}/{quote(sys_id, safe='')}"
         try:
             response = self._http.request(
-                "GET", path, params=_read_params(["sys_id", *fields]), idempotent=True
+                "GET", path, params=read_params(["sys_id", *fields]), idempotent=True
             )
         except RequestRefusedError as error:
             if error.where is not None and error.where.status == HTTPStatus.NOT_FOUND:
@@ -241,8 +246,8 @@ class ServiceNowClient:
 
     def sample(self, table: str, fields: Sequence[str]) -> Row | None:
         """Some one record, to see which columns this user is shown; None when it is shown none."""
-        path = _table_path(table)
-        params = {**_read_params(fields), "sysparm_limit": "1"}
+        path = table_path(table)
+        params = {**read_params(fields), "sysparm_limit": "1"}
         response = self._http.request("GET", path, params=params, idempotent=True)
         return next((_row(row) for row in _result(response, list, path)), None)
 
@@ -253,15 +258,15 @@ class ServiceNowClient:
 
     def count(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
         """How many rows match, by the header of the smallest possible read."""
-        path = _table_path(table)
-        params = _count_params(query or Query())
+        path = table_path(table)
+        params = count_params(query or Query())
         response = self._http.request("GET", path, params=params, idempotent=True, patient=patient)
         total = _total(response)
         return self.stats(table, query, patient=patient) if total is None else total
 
     def stats(self, table: str, query: Query | None = None, *, patient: bool = True) -> int:
         """How many rows match, by the Aggregate API."""
-        path = f"/api/now/stats/{_checked(table)}"
+        path = f"/api/now/stats/{checked_name(table)}"
         params = {"sysparm_query": str(query or ""), "sysparm_count": "true"}
         response = self._http.request("GET", path, params=params, idempotent=True, patient=patient)
         result = _result(response, dict, path)
@@ -280,7 +285,7 @@ class ServiceNowClient:
         """
         self._http.request(
             "GET",
-            _table_path(table),
+            table_path(table),
             params={"sysparm_limit": "1", "sysparm_fields": "sys_id"},
             idempotent=True,
         )
@@ -341,13 +346,13 @@ class ServiceNowClient:
     def _page(
         self, table: str, query: Query, fields: Sequence[str], offset: int, *, patient: bool
     ) -> tuple[list[Row], int | None]:
-        path = _table_path(table)
+        path = table_path(table)
         params = self._list_params(query, fields, offset)
         response = self._http.request("GET", path, params=params, idempotent=True, patient=patient)
         return [_row(item) for item in _result(response, list, path)], _total(response)
 
     def _list_params(self, query: Query, fields: Sequence[str], offset: int) -> dict[str, str]:
-        params = _read_params(["sys_id", *fields])
+        params = read_params(["sys_id", *fields])
         params["sysparm_query"] = str(query.order_by("sys_id"))
         params["sysparm_limit"] = str(self._page_size)
         params["sysparm_suppress_pagination_header"] = "true"  # it would echo the URL four times
@@ -409,48 +414,12 @@ class ServiceNowClient:
         return from_dictionary(chain, self._all("sys_dictionary", query, _DICTIONARY_FIELDS))
 
     def _ui_columns(self, table: str) -> dict[str, ColumnInfo]:
-        path = f"/api/now/ui/meta/{_checked(table)}"
+        path = f"/api/now/ui/meta/{checked_name(table)}"
         response = self._http.request("GET", path, idempotent=True)
         return from_ui_meta(table, _result(response, dict, path))
 
     def _all(self, table: str, query: Query, fields: Sequence[str]) -> list[Row]:
         return [row for page in self.rows(table, query=query, fields=fields) for row in page]
-
-
-def table_url(table: str, params: Mapping[str, str] | None = None, *, sys_id: str = "") -> str:
-    """A Table API address as a batch item takes it."""
-    path = _table_path(table) + (f"/{quote(sys_id, safe='')}" if sys_id else "")
-    return f"{path}?{urlencode(params, quote_via=quote)}" if params else path
-
-
-def _read_params(fields: Sequence[str]) -> dict[str, str]:
-    return {
-        "sysparm_fields": ",".join(dict.fromkeys(fields)),
-        "sysparm_display_value": "false",
-        "sysparm_exclude_reference_link": "true",
-    }
-
-
-def _count_params(query: Query) -> dict[str, str]:
-    """The smallest read that tells in its header how many rows match."""
-    return {
-        **_read_params(["sys_id"]),
-        "sysparm_query": str(query),
-        "sysparm_limit": "1",
-        "sysparm_suppress_pagination_header": "true",  # it would echo the URL four times
-    }
-
-
-def _version_lists(versions: Mapping[str, str]) -> list[tuple[str, KeyList]]:
-    """Lists of sys_ids of one version, short enough for a query each."""
-    by_version: dict[str, list[str]] = {}
-    for sys_id, version in versions.items():
-        by_version.setdefault(version, []).append(sys_id)
-    return [
-        (version, ids)
-        for version, of_version in by_version.items()
-        for ids in key_lists("sys_id", of_version, ["sys_id"])
-    ]
 
 
 def _shows_rows(reply: BatchReply) -> bool:
@@ -503,13 +472,3 @@ def _result(response: requests.Response, kind: type, path: str) -> Any:
 def _total(response: requests.Response) -> int | None:
     text = response.headers.get("X-Total-Count", "")
     return int(text) if text.isdecimal() else None
-
-
-def _table_path(table: str) -> str:
-    return f"/api/now/table/{_checked(table)}"
-
-
-def _checked(table: str) -> str:
-    if _NAME.fullmatch(table) is None:
-        raise ConfigurationError(f"{table!r} is not a ServiceNow table name")
-    return table

@@ -12,6 +12,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
+from nsn_pipeline.clients.table_urls import VERSION
 from nsn_pipeline.conform.reasons import Problem
 from nsn_pipeline.errors import (
     ConfigurationError,
@@ -31,8 +32,6 @@ from nsn_pipeline.load.compare import (
 )
 from nsn_pipeline.load.plan import Change, Row, differences, stored_as_wanted
 from nsn_pipeline.load.table import Comparison, Rule, Table
-
-VERSION = "sys_mod_count"  # ServiceNow counts every change of a record here
 
 _SUCCESS = {"create": HTTPStatus.CREATED, "update": HTTPStatus.OK, "retire": HTTPStatus.OK}
 # Gone, or gone already. A row hidden by access rules is 404 as well: the read-back tells.

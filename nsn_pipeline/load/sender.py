@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from nsn_pipeline.clients.servicenow import BatchItem
+from nsn_pipeline.clients.table_urls import VERSION
 from nsn_pipeline.errors import (
     ConfigurationError,
     NotSentError,
@@ -26,7 +27,6 @@ from nsn_pipeline.errors import (
     Where,
 )
 from nsn_pipeline.load.judge import (
-    VERSION,
     Amount,
     Answer,
     Judgement,
@@ -70,7 +70,7 @@ class BatchClient(Protocol):
 
 
 class RowCounter(Protocol):
-    """Proves rows without reading them."""
+    """Proves rows without reading them, where no two can share a key (docs/decisions/0029)."""
 
     def unchanged(self, table: str, versions: Mapping[str, str]) -> Collection[str]:
         """Which of these rows, by sys_id, count as being there in these versions. Raises only a

@@ -65,7 +65,8 @@ class World:
         self.lines: dict[str, dict[str, str]] = {}
         self.deleted: set[str] = set()  # as NetSuite records it
         self.fake = FakeServiceNow()
-        if unique_keys:  # new records are counted, and what was read below a document is not asked
+        # Then new records are counted, and lines read below their document need no look-up by key.
+        if unique_keys:
             keys = {"u_netsuite_id"}
             self.fake.dictionary = {"u_order": keys, "u_line": keys}
             self.fake.unique_columns = keys

@@ -5,7 +5,8 @@ import orjson
 import pytest
 
 from nsn_pipeline.clients.encoded_query import Query, UnsafeValueError
-from nsn_pipeline.clients.servicenow import BatchItem, ServiceNowClient, table_url
+from nsn_pipeline.clients.servicenow import BatchItem, ServiceNowClient
+from nsn_pipeline.clients.table_urls import table_url
 from nsn_pipeline.errors import (
     ConfigurationError,
     MissingTableError,
