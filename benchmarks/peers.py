@@ -58,6 +58,11 @@ def requests_threads(served: Served, records: Records, _home: Path) -> Measured:
     return _timed(("requests, 16 threads", POOL, 1), served, records, run)
 
 
+def bare_name(connections: int, size: int = LARGEST_BATCH) -> str:
+    """What results call them; the size only where it is not our default."""
+    return f"{BARE}{connections}" + (f" S={size}" if size != LARGEST_BATCH else "")
+
+
 def bare_batches(
     connections: int, size: int = LARGEST_BATCH
 ) -> "Callable[[Served, Records, Path], Measured]":
@@ -84,7 +89,8 @@ def bare_batches(
 
                 list(pool.map(post, range(0, len(records), size)))
 
-        return _timed((f"{BARE}{connections}", connections, size), served, records, run)
+        name = bare_name(connections, size)
+        return _timed((name, connections, size), served, records, run)
 
     return measured
 
@@ -200,8 +206,8 @@ def available() -> "dict[str, Callable[[Served, Records, Path], Measured]]":
 PEERS: dict[str, Callable[[Served, Records, Path], Measured]] = {
     "requests loop": requests_loop,
     "requests, 16 threads": requests_threads,
-    **{f"{BARE}{connections}": bare_batches(connections) for connections in (4, 8, 16)},
-    f"{BARE}4 S={BATCH}": bare_batches(4, BATCH),
+    **{bare_name(connections): bare_batches(connections) for connections in (4, 8, 16)},
+    bare_name(4, BATCH): bare_batches(4, BATCH),
     "PySNC insert loop": pysnc_loop,
     "PySNC batch_api": pysnc_batch,
     "dlt custom destination": dlt_destination,

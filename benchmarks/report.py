@@ -70,7 +70,7 @@ def markdown(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> s
 
 
 def _table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    # Without lines between columns, as ten of them fit a terminal of 80 characters.
+    # Without lines between columns: nine fit a terminal of 80 characters then.
     table = Table(
         title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
     )

@@ -200,12 +200,13 @@ class ServiceNowClient:
         """Which of these rows, by sys_id, are there in these versions, as far as counting tells.
 
         ServiceNow is asked how many rows have one of some sys_ids and a version; as many as ids
-        means each of them. Rows are not read, which is most of what a look-up costs. When a list of
-        ids counts short, none of it is among the answer. Neither is what one call does not hold.
+        means each of them. Hardly a row is shown, which is most of what a look-up costs. When a
+        list of ids counts short, none of it is among the answer. Neither is what one call does not
+        hold.
 
-        None when counting tells nothing here: it is refused, no totals come, or no version is
-        heeded. The last is seen by a control, as an unknown column widens a query: no row has a
-        negative version. Raises ThrottledError at once.
+        None when counting tells nothing here: no totals come, or the control is refused or finds
+        rows. The control asks for a version that no row has: an unknown column widens a query.
+        Raises ThrottledError at once.
         """
         lists = lists_by_version(versions)[: _MOST_ITEMS - 1]
         if not lists:

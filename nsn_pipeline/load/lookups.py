@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from nsn_pipeline.clients.encoded_query import Query
-from nsn_pipeline.errors import ConfigurationError, NsnError, PermanentError, ThrottledError
+from nsn_pipeline.errors import ConfigurationError, NsnError, ThrottledError
 from nsn_pipeline.load.lanes import Lanes
 from nsn_pipeline.load.plan import Row
 from nsn_pipeline.load.table import Table
@@ -75,17 +75,15 @@ class LookUps:
         """The same, with the columns that the table's records are compared by."""
         return self.find(table.name, column, values, table.fields)
 
-    def of_new(self, table: Table, keys: Sequence[str]) -> LookedUp:
-        """The same, by keys of which nothing was sent yet: as those before them, they may all be
-        absent.
-        """
+    def first_of(self, table: Table, keys: Sequence[str]) -> LookedUp:
+        """The rows of keys that nothing was sent for yet; in a first load they are all absent."""
         size = _SPARSE_SHARE if self._sparse.get(table.name) else _LOOKUP_SHARE
         found = self._find(table.name, table.external_key, keys, table.fields, size=size)
         if len(keys) >= _TELLING:  # any of several shares may be the last to say so
             self._sparse[table.name] = sum(map(len, found.rows.values())) <= _SPARSE * len(keys)
         return found
 
-    def counts(self, table: Table) -> bool:
+    def can_count(self, table: Table) -> bool:
         """Whether new records can be proven by count: no two of them can have one key, and nothing
         has spoken against it so far.
         """
@@ -97,12 +95,14 @@ class LookUps:
         For whoever holds a lane. Raises a 429 at once, and nothing else: what is not counted is
         read.
         """
+        if table in self._uncountable or not versions:
+            return ()
         try:
             found = self._client.unchanged(table, versions)
         except ThrottledError:
             raise
-        except NsnError as error:
-            found = None if isinstance(error, PermanentError) else ()
+        except NsnError:  # it may have taken long, and reading always works
+            found = None
         if found is None:
             self._uncountable.add(table)
         return found or ()
@@ -126,6 +126,13 @@ class LookUps:
                 "column, or name another `external_key` in the profile"
             )
 
+    def keys_are_unique(self, table: Table) -> bool:
+        """Whether the dictionary says so. Else a row found may have a twin that was not asked for,
+        such as a copied line that hangs under another document.
+        """
+        columns = self._columns(table) or {}
+        return table.external_key in columns and columns[table.external_key].unique is True
+
     def _find(
         self, table: str, key: str, values: Sequence[str], fields: Sequence[str], *, size: int
     ) -> LookedUp:
@@ -142,13 +149,6 @@ class LookUps:
             rows.update(found.rows)
             hidden.update(found.hidden)
         return LookedUp(rows, hidden)
-
-    def keys_are_unique(self, table: Table) -> bool:
-        """Whether the dictionary says so. Else a row found may have a twin that was not asked for,
-        such as a copied line that hangs under another document.
-        """
-        columns = self._columns(table) or {}
-        return table.external_key in columns and columns[table.external_key].unique is True
 
     def _columns(self, table: Table) -> Mapping[str, Column] | None:
         with self._asking:

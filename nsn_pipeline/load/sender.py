@@ -116,6 +116,7 @@ class Sender:
         self._created_at = f"{self._collection}{self._query}"
         self._waiting: deque[Change] = deque()
         self._unproven: deque[str] = deque()
+        self._made_as: dict[str, str] = {}  # the sys_id each creation was given
         self._working = 0
         self._lock = threading.Lock()
         self._share = share or Share[Any]((), follows=0, course=Course())
@@ -128,6 +129,7 @@ class Sender:
     def send(self, changes: Sequence[Change]) -> Sent:
         """Send all changes; raises what no repetition can cure, after the open calls have ended."""
         self._waiting.extend(changes)
+        self._made_as.update((one.key, one.sys_id) for one in changes if one.kind == "create")
         self._working = min(self._lanes.workers, len(changes))
         futures = [self._lanes.executor.submit(self._work) for _ in range(self._working)]
         try:
@@ -333,18 +335,22 @@ class Sender:
             return rest_s
         lane.give_up()
         self._lanes.answered(lane, name, 0, 0, self._lanes.clock() - started)
+        if found is None:
+            return None
         for key in keys:
-            if found is not None and key not in found.hidden:  # else: the next look-up says so
+            if key not in found.hidden:  # else: the next look-up says so
                 judgements[key] = prove(judgements[key], found.rows.get(key, ()))
         return None
 
     def _counted(self, keys: Sequence[str]) -> Collection[str]:
+        """Only of records made under the sys_ids we chose: two could be echoed as one row."""
         if self._counter is None:
             return ()
-        echoed_as = {key: self._sent.judgements[key] for key in keys}
-        versions = {echo.sys_id: echo.version for echo in echoed_as.values()}
+        judged = {key: self._sent.judgements[key] for key in keys}
+        ours = {key: one for key, one in judged.items() if one.sys_id == self._made_as[key]}
+        versions = {one.sys_id: one.version for one in ours.values()}
         found = self._counter.unchanged(self._table.name, versions)
-        return {key for key, echo in echoed_as.items() if echo.sys_id in found}
+        return {key for key, one in ours.items() if one.sys_id in found}
 
 
 def _unknown(error: NsnError) -> Judgement:

@@ -268,7 +268,7 @@ class Loader:
                 table,
                 self._lanes,
                 share=share,
-                counter=self._look_ups if creates and self._look_ups.counts(table) else None,
+                counter=self._look_ups if creates and self._look_ups.can_count(table) else None,
             ).send(outbox)
             result.calls += sent.calls
             if share.course.is_halted:  # another share failed, and with it the load
@@ -300,7 +300,7 @@ class Loader:
         if ledger.attempts():  # some were sent, and are there
             present, hidden = self._look_ups.of(table, table.external_key, unknown)
         else:
-            present, hidden = self._look_ups.of_new(table, unknown)
+            present, hidden = self._look_ups.first_of(table, unknown)
         present.update(known)
         known.clear()  # of the moment before the first write: looked up from now on
         if not course.shows_amounts and _shows_amounts(table, ledger.open, present):

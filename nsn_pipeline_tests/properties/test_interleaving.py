@@ -44,6 +44,7 @@ documents = st.sampled_from(["7", "70"])
 line_ids = st.sampled_from(["1", "2", "11"])
 words = st.sampled_from(["", "a", "b", "c"])
 amounts = st.sampled_from(["0.00", "1.5", "17.50"])
+mishaps = st.sampled_from(["lost", "timed_out", "unserviced", "forgotten"])
 steps = st.one_of(
     st.tuples(st.just("edit"), documents, words),
     st.tuples(st.just("line"), documents, line_ids, amounts),
@@ -53,7 +54,7 @@ steps = st.one_of(
     st.tuples(st.just("user deletes"), st.sampled_from(["u_order", "u_line"])),
     st.tuples(st.just("sync")),
     st.tuples(st.just("braked sync")),
-    st.tuples(st.just("interrupted sync"), st.sampled_from(["lost", "timed_out", "unserviced"])),
+    st.tuples(st.just("interrupted sync"), mishaps),
 )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from nsn_pipeline.clients.retry import RetryPolicy
-from nsn_pipeline.clients.servicenow import Found
+from nsn_pipeline.clients.servicenow import BatchItem, Found
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.errors import (
     AuthenticationError,
@@ -358,10 +358,10 @@ def test_second_record_that_appears_under_the_key_while_we_write_is_found() -> N
     assert result.records["v1"].problems[0].reason is Reason.DUPLICATE_IN_SERVICENOW
 
 
-def unique(**options) -> FakeServiceNow:
+def unique(kind: type[FakeServiceNow] = FakeServiceNow, **options) -> FakeServiceNow:
     """One whose dictionary says that no two rows share a key."""
     columns = {"u_netsuite_id", "name", "phone", "u_active", "notes"}
-    fake = FakeServiceNow(dictionary={TABLE: columns}, **options)
+    fake = kind(dictionary={TABLE: columns}, **options)
     fake.unique_columns = {"u_netsuite_id"}
     return fake
 
@@ -454,6 +454,47 @@ def test_records_of_several_versions_are_counted_by_version() -> None:
     assert read_back(fake) == []
 
 
+class Merging(FakeServiceNow):
+    """A rule takes a second record for a change of the first."""
+
+    def _write(self, item: BatchItem) -> tuple[int, dict | None]:
+        first = self.tables[TABLE].get(sys_id("v1"))
+        if item.method == "POST" and item.body["u_netsuite_id"] == "v2" and first:
+            first.update(item.body, sys_id=first["sys_id"], sys_mod_count="1")
+            self.merged = True
+            return 201, {"result": self._shown(first, ["sys_mod_count", *first])}
+        return super()._write(item)
+
+
+def test_two_records_that_are_echoed_as_one_row_are_not_both_proven_by_it() -> None:
+    fake = unique(Merging)
+    result = load(fake, vendors(v1="Acme", v2="Bolt"))
+    assert fake.merged
+    assert list(fake.by_key(TABLE)) == ["v2"]
+    assert result.records["v1"].status == "failed"
+
+
+def test_all_new_records_of_a_share_are_counted_together_by_whoever_ends_last() -> None:
+    fake = unique()
+    rows = vendors(**{f"v{n}": "x" for n in range(30)})
+    assert counts(load(fake, rows, batch_size=1)) == {"created": 30}
+    assert [len(count) for count in fake.counts] == [30]
+
+
+def test_record_that_vanishes_before_its_update_is_made_anew_and_counted() -> None:
+    fake = unique()
+    fake.seed(TABLE, [{"sys_id": "e" * 32, "u_netsuite_id": "v1", "name": "Old"}])
+    fake.before_batch = fake.tables[TABLE].clear
+
+    def stays_from_now_on() -> None:
+        fake.before_batch = None
+
+    fake.after_batch = stays_from_now_on
+    load(fake, vendors(v1="Acme"))
+    assert [method for method, _, _ in fake.writes] == ["POST"]
+    assert fake.counts == [{sys_id("v1"): "0"}]
+
+
 def test_refused_count_is_asked_again() -> None:
     fake = unique()
     fake.lookup_errors = deque([None, ThrottledError("too many requests")])
@@ -470,30 +511,27 @@ def test_read_back_that_is_refused_after_a_count_is_asked_again() -> None:
     assert [len(count) for count in fake.counts] == [2, 1]  # the other was proven meanwhile
 
 
-@pytest.mark.parametrize("error", [UnreachableError("reset"), UnexpectedResponseError("no list")])
-def test_count_that_fails_is_no_failed_load(error) -> None:
-    fake = unique()
-    fake.lookup_errors = deque([None, error])
-    assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
-    assert read_back(fake) == ["v1"]
-
-
-def test_instance_on_which_counts_tell_nothing_is_asked_once(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "error", [UnreachableError("reset"), UnexpectedResponseError("no list"), None]
+)
+def test_table_of_which_no_count_tells_is_read_back_and_counted_no_more(
+    error, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nsn_pipeline.load.sender._COUNTED_SHARE", 4)
+    monkeypatch.setattr("nsn_pipeline.load.sender._COUNTED_SHARE", 2)
     fake = unique()
     fake.tells_counts = False
+    fake.lookup_errors = deque([None, error])
     with loader(fake) as writer:
         for name in ("a", "b"):
-            rows = vendors(**{f"{name}{n}": "x" for n in range(3)})
+            rows = vendors(**{f"{name}{n}": "x" for n in range(6)})
             result = writer.load(VENDOR, rows, resolver=resolver(fake))
-            assert counts(result) == {"created": 3}
+            assert counts(result) == {"created": 6}
+            fake.tells_counts = True  # too late
     assert len(fake.counts) == 1
-    assert len(read_back(fake)) == 6
+    assert len(read_back(fake)) == 12
 
 
-def test_record_that_is_hidden_right_after_its_echo_counts_and_is_told_by_the_next_run() -> None:
+def test_record_hidden_right_after_its_echo_counts_and_is_told_when_looked_up_again() -> None:
     fake = unique()
     fake.after_batch = lambda: fake.unseen.add(sys_id("v1"))
     assert counts(load(fake, vendors(v1="Acme"))) == {"created": 1}
