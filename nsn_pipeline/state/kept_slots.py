@@ -25,6 +25,10 @@ class KeptSlot:
     taken_at: float
     idle_since: float = 0.0
 
+    def is_fresh(self, now: float) -> bool:
+        """Whether it may be kept for one call more."""
+        return now - self.taken_at < KEEP_S
+
 
 class KeptSlots:
     """Those of one limiter. `acquire` and `give_up` are questions to the state server."""
@@ -79,8 +83,9 @@ class KeptSlots:
 
     def _taken(self) -> KeptSlot | None:
         with self._changed:
-            old = [slot for slot in self._kept if not self._is_fresh(slot)]
-            self._kept = [slot for slot in self._kept if self._is_fresh(slot)]
+            now = self._clock()  # once: a slot that ages between two looks would be in neither list
+            old = [slot for slot in self._kept if not slot.is_fresh(now)]
+            self._kept = [slot for slot in self._kept if slot.is_fresh(now)]
             taken = self._kept.pop() if self._kept else None
         for slot in old:
             self._give_up(slot.token)
@@ -97,9 +102,10 @@ class KeptSlots:
 
     def _put(self, slot: KeptSlot) -> None:
         with self._changed:
+            now = self._clock()
             # Who waits stands in the queue at the state server, and gets it there.
-            if self._is_fresh(slot) and not self._waiting and not self._is_closed:
-                self._kept.append(replace(slot, idle_since=self._clock()))
+            if slot.is_fresh(now) and not self._waiting and not self._is_closed:
+                self._kept.append(replace(slot, idle_since=now))
                 if self._is_watched():
                     return
                 self._kept.pop()
@@ -116,9 +122,6 @@ class KeptSlots:
                 return False
             self._watcher = watcher
         return True
-
-    def _is_fresh(self, slot: KeptSlot) -> bool:
-        return self._clock() - slot.taken_at < KEEP_S
 
     def _watch(self) -> None:
         quiet = 0

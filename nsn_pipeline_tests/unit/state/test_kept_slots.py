@@ -1,5 +1,6 @@
 """A slot goes from one call of a process to the next, and never lies idle for long."""
 
+import itertools
 import threading
 
 import pytest
@@ -64,6 +65,30 @@ def test_a_slot_that_was_kept_long_goes_to_others_first() -> None:
     with slots.slot():
         now[0] += KEEP_S  # nor is one kept that is older when its call ends
     assert asked[3:] == ["give up acquire 2"]
+
+
+@pytest.mark.usefixtures("no_watch")
+@pytest.mark.parametrize("looks", range(2, 12))
+def test_no_slot_is_lost_while_time_passes_between_two_looks_at_the_clock(looks: int) -> None:
+    """It held a call of others up until it expired: for minutes, and nobody had it."""
+    held: set[int] = set()
+    tokens, ticks = itertools.count(), itertools.count()
+
+    def acquire() -> str:
+        held.add(token := next(tokens))
+        return str(token)
+
+    slots = KeptSlots(
+        acquire,
+        lambda token: held.remove(int(token)),
+        clock=lambda: KEEP_S / looks * next(ticks),  # a slot is old at the look of that number
+    )
+    for _ in range(50):
+        with slots.slot():
+            pass
+    slots.close()
+    assert held == set()
+    assert next(tokens) > 1, "some slot grew old"
 
 
 @pytest.mark.usefixtures("no_watch")
