@@ -62,7 +62,6 @@ class Seen:
     most_in_flight: int = 0
     unserviced: int = 0
     rows_read: int = 0
-    rows_counted: int = 0
     started: float = field(default_factory=time.monotonic)
     refusals_at: list[float] = field(default_factory=list)
     calls_at: list[float] = field(default_factory=list)
@@ -188,7 +187,6 @@ class Server:
         self.seen.rows_read += len(page)
         result = [_shown(row, shown) for row in page]
         counted = len(found) - len(page)
-        self.seen.rows_counted += counted
         cost_s = model.query_s + len(page) * model.row_s + counted * model.counted_s
         return 200, {"result": result}, len(found), cost_s
 

@@ -32,7 +32,7 @@ class KeyList:
 def key_lists(key: str, values: Sequence[str], fields: Sequence[str]) -> list[KeyList]:
     """IN lists short enough for a URL and about equally long; a comma needs a query of its own."""
     room = _MAX_URL - _URL_OVERHEAD - len(quote(",".join(fields), safe=""))
-    shares = [KeyList(key, [value]) for value in values if "," in value]
+    lists = [KeyList(key, [value]) for value in values if "," in value]
     listed = [value for value in values if "," not in value]
     costs = [_quoted_length(value) + len("%2C") for value in listed]
     total = sum(costs)
@@ -41,13 +41,13 @@ def key_lists(key: str, values: Sequence[str], fields: Sequence[str]) -> list[Ke
     used = 0
     for value, cost in zip(listed, costs, strict=True):
         if chunk and (used + cost > room or used >= even):
-            shares.append(KeyList(key, chunk))
+            lists.append(KeyList(key, chunk))
             chunk, used = [], 0
         chunk.append(value)
         used += cost
     if chunk:
-        shares.append(KeyList(key, chunk))
-    return shares
+        lists.append(KeyList(key, chunk))
+    return lists
 
 
 def lists_by_version(versions: Mapping[str, str]) -> list[tuple[str, KeyList]]:

@@ -137,7 +137,7 @@ class ServiceNowClient:
         once.
         """
         rows, doubtful = self._find(table, key, values, fields, patient=False)
-        hidden = [value for share in doubtful for value in self._hidden(table, share)]
+        hidden = [value for keys in doubtful for value in self._hidden(table, keys)]
         return Found(rows, frozenset(hidden))
 
     def _find(
@@ -149,11 +149,11 @@ class ServiceNowClient:
         refuse_any_unsafe(wanted)
         asked_fields = list(dict.fromkeys(["sys_id", key, *fields]))
         doubtful: list[KeyList] = []
-        shares = key_lists(key, wanted, asked_fields)
-        for share, rows, total in self._looked_up(table, shares, asked_fields, patient=patient):
+        lists = key_lists(key, wanted, asked_fields)
+        for keys, rows, total in self._looked_up(table, lists, asked_fields, patient=patient):
             self._sort(table, key, found, rows)
             if len(rows) < total:
-                doubtful.append(share)
+                doubtful.append(keys)
         return found, doubtful
 
     def _sort(self, table: str, key: str, found: dict[str, list[Row]], rows: Sequence[Row]) -> None:
@@ -171,14 +171,14 @@ class ServiceNowClient:
                     where=Where(self._http.system, f"GET {table}"),
                 )
 
-    def _hidden(self, table: str, share: KeyList) -> Iterator[str]:
+    def _hidden(self, table: str, keys: KeyList) -> Iterator[str]:
         """Which values have rows that are counted and not shown: halves are asked again."""
-        rows, total = self._whole(table, share, ["sys_id", share.key], patient=False)
+        rows, total = self._whole(table, keys, ["sys_id", keys.key], patient=False)
         missing = total - len(rows)
         if missing <= 0:  # a row went away between its being counted and read
             return
-        if len(share.values) == 1:
-            yield share.values[0]
+        if len(keys.values) == 1:
+            yield keys.values[0]
             return
         if missing > _MOST_HIDDEN:
             raise PermissionDeniedError(
@@ -186,14 +186,14 @@ class ServiceNowClient:
                 f"its role read access to all rows of {table}",
                 where=Where(self._http.system, f"GET {table}"),
             )
-        for half in share.halves():
+        for half in keys.halves():
             yield from self._hidden(table, half)
 
     def _whole(
-        self, table: str, share: KeyList, fields: Sequence[str], *, patient: bool
+        self, table: str, keys: KeyList, fields: Sequence[str], *, patient: bool
     ) -> tuple[list[Row], int]:
         """All rows of one query, and how many there were by ServiceNow's count."""
-        pages = list(self._pages(table, share.query, fields, patient=patient))
+        pages = list(self._pages(table, keys.query, fields, patient=patient))
         return [row for page, _ in pages for row in page], pages[0][1]
 
     def unchanged(self, table: str, versions: Mapping[str, str]) -> frozenset[str] | None:
@@ -362,25 +362,25 @@ class ServiceNowClient:
         return params
 
     def _looked_up(
-        self, table: str, shares: Sequence[KeyList], fields: Sequence[str], *, patient: bool
+        self, table: str, lists: Sequence[KeyList], fields: Sequence[str], *, patient: bool
     ) -> Iterator[tuple[KeyList, list[Row], int]]:
         """Long look-ups go as bodies of batches: what is in between may refuse a long URL, and
         taking one apart costs the client more than the answer does.
         """
-        alone = list(shares)
-        if sum(len(str(share.query)) for share in shares) > _LONG_QUERIES:
+        alone = list(lists)
+        if sum(len(str(keys.query)) for keys in lists) > _LONG_QUERIES:
             alone = []
-            for start in range(0, len(shares), _BATCHED_READS):
-                some = shares[start : start + _BATCHED_READS]
+            for start in range(0, len(lists), _BATCHED_READS):
+                some = lists[start : start + _BATCHED_READS]
                 yield from self._batched(table, some, fields, alone, patient=patient)
-        for share in alone:
-            rows, total = self._whole(table, share, fields, patient=patient)
-            yield share, rows, total
+        for keys in alone:
+            rows, total = self._whole(table, keys, fields, patient=patient)
+            yield keys, rows, total
 
     def _batched(
         self,
         table: str,
-        shares: Sequence[KeyList],
+        lists: Sequence[KeyList],
         fields: Sequence[str],
         alone: list[KeyList],
         *,
@@ -388,17 +388,17 @@ class ServiceNowClient:
     ) -> Iterator[tuple[KeyList, list[Row], int]]:
         """Rows of several look-ups; those without a complete answer are added to `alone`."""
         items = [
-            BatchItem(str(n), "GET", table_url(table, self._list_params(share.query, fields, 0)))
-            for n, share in enumerate(shares)
+            BatchItem(str(n), "GET", table_url(table, self._list_params(keys.query, fields, 0)))
+            for n, keys in enumerate(lists)
         ]
-        for share, reply in zip(shares, self.batch(items, patient=patient), strict=True):
+        for keys, reply in zip(lists, self.batch(items, patient=patient), strict=True):
             error = reply.error
             if isinstance(error, PermanentError) and not isinstance(error, AuthenticationError):
                 raise error
             if _shows_rows(reply) and reply.total == (count := len(reply.body["result"])):
-                yield share, [_row(item) for item in reply.body["result"]], count
+                yield keys, [_row(item) for item in reply.body["result"]], count
             else:
-                alone.append(share)
+                alone.append(keys)
 
     def _dictionary_columns(self, table: str) -> dict[str, ColumnInfo]:
         chain: list[str] = []

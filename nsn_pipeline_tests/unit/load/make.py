@@ -166,3 +166,8 @@ def load(
         fake, slept=slept, batch_size=batch_size, reader_currency=reader_currency
     ) as writer:
         return writer.load(target, rows, resolver=using or resolver(fake), plan_only=plan_only)
+
+
+def counts(result: LoadResult) -> dict[str, int]:
+    """Records per status, of those that there are."""
+    return {status: number for status, number in result.counts().items() if number}
