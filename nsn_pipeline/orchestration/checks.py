@@ -9,17 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from nsn_pipeline.amounts import amount_text
 from nsn_pipeline.conform.control_totals import disagreements, lost_amounts
-from nsn_pipeline.conform.outcome import Context, Documents, Outcome, problem_frame
+from nsn_pipeline.conform.outcome import Amounts, Context, Documents, Outcome, problem_frame
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.frames import records_of, rows_with, values_of
-from nsn_pipeline.orchestration.reporting import CheckFigures, Listed
+from nsn_pipeline.orchestration.reporting import CheckFigures, Listed, table_of
 from nsn_pipeline.records.canonical import validate_schema
 from nsn_pipeline.records.registry import REGISTRY
 
@@ -186,7 +185,6 @@ def _nothing_lost(day: Judged) -> CheckFigures:
         ids |= {value or "" for value in values_of(documents.lines, "document_id")}
     judged = set(outcome.accepted_ids) | set(outcome.rejected_ids)
     lost = sorted(ids - judged)
-    summary: dict[str, Any] = outcome.summary()
     came = len({value for value in values_of(documents.headers, id_column) if value})
     missing = 0 if asked is None else max(asked - came, 0)
     adds_up = outcome.accepted + outcome.rejected == outcome.read == len(judged)
@@ -195,7 +193,7 @@ def _nothing_lost(day: Judged) -> CheckFigures:
         passed=not lost and adds_up and not missing,
         description=(
             f"read {len(ids)}, accepted {outcome.accepted}, rejected {outcome.rejected}"
-            + (f"; not judged: {', '.join(lost[:20])}" if lost else "")
+            + (f"; {len(lost)} not judged: {', '.join(lost[:20])}" if lost else "")
             + (
                 f"; {missing} that NetSuite listed did not come: run the day again"
                 if missing
@@ -206,9 +204,14 @@ def _nothing_lost(day: Judged) -> CheckFigures:
             "read": len(ids),
             "accepted": outcome.accepted,
             "rejected": outcome.rejected,
-            "amounts": dg.MetadataValue.json(summary["amounts"]),
+            **_not_judged(lost),
         },
     )
+
+
+def _not_judged(documents: Sequence[str]) -> dict[str, dg.TableMetadataValue]:
+    rows = [{"document": document_id} for document_id in documents]
+    return {"not_judged": table_of(("document",), rows)} if rows else {}
 
 
 def _control_totals(day: Judged) -> CheckFigures:
@@ -229,8 +232,19 @@ def _control_totals(day: Judged) -> CheckFigures:
         CONTROL_TOTALS,
         passed=not faults,
         description="; ".join(faults) if faults else told or "no amounts on this day",
-        metadata=figures,
+        metadata={**figures, "totals": _totals_table(day, amounts)} if amounts else {},
     )
+
+
+def _totals_table(day: Judged, amounts: Mapping[str, Amounts]) -> dg.TableMetadataValue:
+    """Exact, as text: what is plotted is rounded as floats are."""
+    names = ("read", "accepted", "rejected")
+    rows = [
+        {name: amount_text(getattr(sums, name), currency, day.decimals) for name in names}
+        | {"currency": currency or "(none)"}
+        for currency, sums in amounts.items()
+    ]
+    return table_of(("currency", *names), rows)
 
 
 def ledger_problems(

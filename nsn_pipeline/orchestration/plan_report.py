@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -16,7 +15,7 @@ from nsn_pipeline.audit.trail_privacy import Privacy
 from nsn_pipeline.load.drift import Difference, Drift
 from nsn_pipeline.load.ledger import LoadResult
 from nsn_pipeline.load.plan import Change, Kind
-from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, table_of
 from nsn_pipeline.profiles.model import Target
 
 AGREE_CHECK = "compared_columns_agree"
@@ -163,7 +162,7 @@ def change_rows(change: Change) -> Iterator[dict[str, str]]:
 
 def change_table(rows: Sequence[dict[str, str]]) -> dg.TableMetadataValue:
     """Rows of `sample_of`, with any columns put before."""
-    return _table(tuple(rows[0]), rows)
+    return table_of(tuple(rows[0]), rows)
 
 
 def _difference_table(differences: Iterable[Difference], privacy: Privacy) -> dg.TableMetadataValue:
@@ -176,9 +175,4 @@ def _difference_table(differences: Iterable[Difference], privacy: Privacy) -> dg
         }
         for one in differences
     ]
-    return _table(("key", "column", "netsuite", "servicenow"), rows)
-
-
-def _table(names: Iterable[str], rows: Iterable[dict[str, Any]]) -> dg.TableMetadataValue:
-    schema = dg.TableSchema([dg.TableColumn(name) for name in names])
-    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
+    return table_of(("key", "column", "netsuite", "servicenow"), rows)

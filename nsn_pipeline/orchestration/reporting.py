@@ -200,10 +200,13 @@ def problem_table(problems: pd.DataFrame, decimals: Mapping[str, int]) -> dg.Tab
     # The page is narrower than the table: what a reader acts on comes before what scrolls away.
     columns = ("document", "vendor", "amount", "remedy", "reason", "line", "office", "netsuite")
     rows = [_problem_row(row, decimals) for row in records_of(problems.head(TABLE_ROWS))]
-    return dg.MetadataValue.table(
-        [dg.TableRecord(row) for row in rows],
-        schema=dg.TableSchema([dg.TableColumn(name) for name in columns]),
-    )
+    return table_of(columns, rows)
+
+
+def table_of(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> dg.TableMetadataValue:
+    """A table of texts for the UI; each row has all `columns`."""
+    schema = dg.TableSchema([dg.TableColumn(name) for name in columns])
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
 
 
 def _problem_row(row: Mapping[str, Any], decimals: Mapping[str, int]) -> dict[str, str]:

@@ -57,6 +57,13 @@ def test_a_record_that_goes_missing_anywhere_fails_the_check(
     assert check.severity.value == "ERROR"
 
 
+def test_every_record_that_was_not_judged_is_named() -> None:
+    ids = [str(number) for number in range(300)]
+    check = of_name(NOTHING_LOST, day(Documents(headers_of(ids), None), outcome_of({})))
+    assert {record.data["document"] for record in check.metadata["not_judged"].records} == set(ids)
+    assert "300 not judged" in check.description
+
+
 def headers_of(ids: list[str]) -> pd.DataFrame:
     columns = ("total", "exchange_rate", "is_posting", "is_voided")
     return pd.DataFrame({"internal_id": ids, **dict.fromkeys(columns)})
@@ -85,7 +92,12 @@ def test_control_totals_hold_for_what_the_gate_made_of_a_day() -> None:
     check = of_name(CONTROL_TOTALS, day(*judged_bills()))
     assert check.passed, check.description
     assert check.severity.value == "ERROR"
+    totals = check.metadata.pop("totals")
     assert check.metadata == {"read_GBP": 1349.5, "accepted_GBP": 1250.0, "rejected_GBP": 99.5}
+    (row,) = [record.data for record in totals.records]
+    assert row == {
+        "currency": "GBP", "read": "1,349.50", "accepted": "1,250.00", "rejected": "99.50"
+    }  # fmt: skip
     assert check.description == "GBP: read 1,349.50, rejected 99.50"
 
 

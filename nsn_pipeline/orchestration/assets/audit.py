@@ -30,7 +30,7 @@ from nsn_pipeline.orchestration.assets.mapping import code_table, headline, offi
 from nsn_pipeline.orchestration.assets.servicenow import load_keys
 from nsn_pipeline.orchestration.mapping_view import mapping_view, read_usage
 from nsn_pipeline.orchestration.open_rejections import OpenList, open_rejections
-from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, report_checks
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, report_checks, table_of
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
 from nsn_pipeline.orchestration.snapshots import REFERENCE_ASSETS, Snapshots, landed_decimals
 from nsn_pipeline.orchestration.usage_rollup import USED_BY
@@ -211,10 +211,7 @@ def group_table(
     if len(groups) > TABLE_ROWS:
         rest = f"and {len(groups) - TABLE_ROWS} more: nsn rejections --group"
         told.append(dict.fromkeys(_SHOWN, "") | {"what": rest})
-    return dg.MetadataValue.table(
-        [dg.TableRecord(row) for row in told],
-        schema=dg.TableSchema([dg.TableColumn(name) for name in _SHOWN]),
-    )
+    return table_of(_SHOWN, told)
 
 
 def _description(summary: Totals, groups: Sequence[Group], decimals: Mapping[str, int]) -> str:

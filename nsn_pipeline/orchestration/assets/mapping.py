@@ -21,6 +21,7 @@ from nsn_pipeline.orchestration.reporting import (
     TABLE_ROWS,
     CheckFigures,
     report_checks,
+    table_of,
     text_columns,
 )
 from nsn_pipeline.orchestration.resources import OWNERS, SystemsResource
@@ -151,22 +152,20 @@ def office_table(view: MappingView, decimals: Mapping[str, int]) -> dg.TableMeta
     names = ("office", "of", "currency", "codes", "unmapped", "lines", "lines unmapped", "amount",
              "amount unmapped")  # fmt: skip
     rows = [
-        dg.TableRecord(
-            {
-                "office": one.subsidiary,
-                "of": NOUNS[one.record_type][1],
-                "currency": one.currency,
-                "codes": str(len(one.codes)),
-                "unmapped": str(len(one.unmapped_codes)),
-                "lines": f"{one.lines:,}",
-                "lines unmapped": f"{one.unmapped_lines:,}",
-                "amount": amount_text(one.amount, one.currency, decimals),
-                "amount unmapped": amount_text(one.unmapped_amount, one.currency, decimals),
-            }
-        )
+        {
+            "office": one.subsidiary,
+            "of": NOUNS[one.record_type][1],
+            "currency": one.currency,
+            "codes": str(len(one.codes)),
+            "unmapped": str(len(one.unmapped_codes)),
+            "lines": f"{one.lines:,}",
+            "lines unmapped": f"{one.unmapped_lines:,}",
+            "amount": amount_text(one.amount, one.currency, decimals),
+            "amount unmapped": amount_text(one.unmapped_amount, one.currency, decimals),
+        }
         for one in view.offices
     ]
-    return dg.MetadataValue.table(rows, schema=dg.TableSchema([dg.TableColumn(n) for n in names]))
+    return table_of(names, rows)
 
 
 def code_table(view: MappingView, decimals: Mapping[str, int]) -> dg.TableMetadataValue:
@@ -186,10 +185,7 @@ def code_table(view: MappingView, decimals: Mapping[str, int]) -> dg.TableMetada
     if len(view.unmapped) > TABLE_ROWS:
         rest = f"and {len(view.unmapped) - TABLE_ROWS} more: nsn mapping suggest"
         rows.append(dict.fromkeys(names, "") | {"name": rest})
-    return dg.MetadataValue.table(
-        [dg.TableRecord(row) for row in rows],
-        schema=dg.TableSchema([dg.TableColumn(n) for n in names]),
-    )
+    return table_of(names, rows)
 
 
 def headline(view: MappingView, decimals: Mapping[str, int]) -> str:
@@ -221,21 +217,18 @@ def _all_mapped(view: MappingView, decimals: Mapping[str, int]) -> CheckFigures:
 def _overrides(view: MappingView) -> CheckFigures:
     names = ("line", "maps", "office", "to", "look at it because")
     rows = [
-        dg.TableRecord(
-            {
-                "line": str(one.line),
-                "maps": one.subject,
-                "office": view.subsidiaries.get(one.subsidiary_id or "", "all"),
-                "to": one.servicenow_code,
-                "look at it because": why,
-            }
-        )
+        {
+            "line": str(one.line),
+            "maps": one.subject,
+            "office": view.subsidiaries.get(one.subsidiary_id or "", "all"),
+            "to": one.servicenow_code,
+            "look at it because": why,
+        }
         for one, why in view.flags.items()
     ]
-    table = dg.MetadataValue.table(rows, schema=dg.TableSchema([dg.TableColumn(n) for n in names]))
     return CheckFigures(
         OVERRIDES,
         passed=not rows,
         description=f"{len(rows)} of {len(view.crosswalk.overrides)} overrides need a look",
-        metadata={"flagged": len(rows), "overrides": table},
+        metadata={"flagged": len(rows), "overrides": table_of(names, rows)},
     )
