@@ -39,7 +39,7 @@ from nsn_pipeline.state.leases import named_lock
 
 _log = logging.getLogger(__name__)
 _KEPT_S = 600
-_LOCK_S = 120.0  # longer than the checks take; a second examination after that does no harm
+_LOCK_WAIT_S = 120.0  # longer than the checks take; a second examination after that does no harm
 _LOGINS = frozenset(
     {"netsuite.key", "netsuite.token", "netsuite.login", "servicenow.token", "servicenow.login"}
 )
@@ -114,7 +114,7 @@ def _alone(connections: Connections) -> Iterator[None]:
             name = f"preflight:{_fingerprint(connections)}"
             redis = connections.redis
             held.enter_context(
-                named_lock(redis.client, name, _LOCK_S, wait_s=_LOCK_S, presence=redis.presence)
+                named_lock(redis.client, name, wait_s=_LOCK_WAIT_S, presence=redis.presence)
             )
         except NsnError as error:
             _log.warning("preflight_lock_unavailable error=%s", error)

@@ -1,10 +1,9 @@
 """Leases across processes: so many slots of a vendor's concurrency limit, or a lock by name.
 
 A slot is an entry in a sorted set, scored with the instant at which it expires by the server's own
-clock. It is not renewed in the background: choose `ttl_s` longer than the longest request (connect
-plus read time-outs, and the retries made while holding it), because an expired slot is given to the
-next caller. A holder that crashes keeps its slot until then, and no longer. Work without a natural
-bound takes `named_lock` and calls `renew` between its steps.
+clock. Its process renews it as long as it lives (`renewals`), however long the call takes. One that
+is killed keeps its slots for `TTL_S`; one that is paused for longer, or cannot reach the server,
+finds them given to others when it goes on: one call too many at the vendor, who answers 429.
 
 Waiters queue in order of arrival. One that stops asking (killed, or paused for `PATIENCE_MS`) loses
 its place, so that it cannot hold up the others.
@@ -15,10 +14,11 @@ have taken is given back when the server answers again. What was not acquired is
 
 import contextlib
 import logging
+import math
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,11 +28,14 @@ from nsn_pipeline.errors import ConfigurationError, NotSentError, NsnError, Unre
 from nsn_pipeline.state.connection import translated
 from nsn_pipeline.state.kept_slots import KeptSlots
 from nsn_pipeline.state.patience import Presence
+from nsn_pipeline.state.renewals import Renewals
 
 logger = logging.getLogger(__name__)
 
-SLOT_TTL_S = 300.0
+TTL_S = 20.0
+RENEWALS = 4  # per life of a lease: three may fail
 WAIT_S = 900.0
+WORD_S = 10.0  # of waiting, before it is told
 PATIENCE_MS = 3_000
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.005, 0.25
 
@@ -72,15 +75,16 @@ local last = redis.call('ZRANGE', slots, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', slots, string.format('%.0f', last[2]))
 return 0
 """
-# 1 when the slot was still ours: an expired one that nobody has taken since counts as ours
+# An expired one that nobody has taken since is ours still; one that is gone stays gone.
 RENEW = """
+local slots = KEYS[1]
 local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
-redis.call('ZADD', KEYS[1], now_ms + tonumber(ARGV[2]), ARGV[1])
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
-redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last[2]))
-return 1
+local until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
+for n = 2, #ARGV do
+  redis.call('ZADD', slots, 'XX', until_ms, ARGV[n])
+end
+local last = redis.call('ZRANGE', slots, -1, -1, 'WITHSCORES')
+if last[2] then redis.call('PEXPIREAT', slots, string.format('%.0f', last[2])) end
 """
 RELEASE = """
 redis.call('ZREM', KEYS[2], ARGV[1])
@@ -100,7 +104,7 @@ class RedisLimiter:
     client: redis.Redis
     name: str
     limit: int
-    ttl_s: float = SLOT_TTL_S
+    ttl_s: float = TTL_S
     wait_s: float = WAIT_S
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -108,6 +112,7 @@ class RedisLimiter:
     presence: Presence = field(default_factory=Presence)
     keeps: bool = False  # slots from one call to the next; then close it
     _kept: KeptSlots = field(init=False)
+    _renewals: Renewals = field(init=False)
     _keys: list[str] = field(init=False)
     _acquire: Any = field(init=False)
     _renew: Any = field(init=False)
@@ -115,6 +120,7 @@ class RedisLimiter:
 
     def __post_init__(self) -> None:
         self._kept = KeptSlots(self._taken, self._give_up)
+        self._renewals = Renewals(self._renewed, self.ttl_s / RENEWALS)
         self._keys = [f"nsn:lease:{self.name}:{part}" for part in ("slots", "queue", "seen")]
         self._acquire = self.client.register_script(ACQUIRE)
         self._renew = self.client.register_script(RENEW)
@@ -127,11 +133,11 @@ class RedisLimiter:
             yield
 
     @contextlib.contextmanager
-    def held(self) -> Iterator["Lease"]:
-        """As `slot`, for holders that renew."""
+    def held(self) -> Iterator[None]:
+        """As `slot`, and given up at the end of the block."""
         token = self._taken()
         try:
-            yield Lease(self, token)
+            yield
         finally:
             self._give_up(token)
 
@@ -151,10 +157,12 @@ class RedisLimiter:
         except BaseException:  # out of patience, or interrupted: a place in the queue is held
             self._give_up(token)
             raise
+        self._renewals.hold(token)
         return token
 
     def _wait(self, token: str) -> None:
-        end = self.clock() + self.wait_s
+        began = self.clock()
+        told_after_s = WORD_S
         arguments = [token, self.limit, round(self.ttl_s * 1000), PATIENCE_MS]
         while True:
             with translated(f"lease {self.name}"):
@@ -162,14 +170,19 @@ class RedisLimiter:
             self.presence.answered()
             if not ahead:
                 return
-            if self.clock() >= end:
+            waited_s = self.clock() - began
+            if waited_s >= self.wait_s:
                 raise LeaseUnavailableError(
                     f"no free slot of {self.limit} within {self.wait_s:g} s",
                     where=Where("state server", f"lease {self.name}"),
                 )
+            if waited_s >= told_after_s:
+                told_after_s = math.inf
+                logger.warning("lease_waits name=%s of=%d ahead=%d", self.name, self.limit, ahead)
             self.sleep(next_poll_s(ahead, jitter=self.jitter()))
 
     def _give_up(self, token: str) -> None:
+        self._renewals.let_go(token)
         if self.presence.is_away():
             self.presence.owe(lambda: self._released(token))
             return
@@ -184,24 +197,11 @@ class RedisLimiter:
         with translated(f"release {self.name}"):
             self._release(keys=self._keys, args=[token])
 
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A slot or lock being held."""
-
-    limiter: RedisLimiter
-    token: str
-
-    def renew(self) -> bool:
-        """Hold it for another `ttl_s`; False when it expired and may be someone else's."""
-        limiter = self.limiter
-        with translated(f"renew {limiter.name}"):
-            return bool(
-                limiter._renew(  # noqa: SLF001  two halves of one thing
-                    keys=limiter._keys[:1],  # noqa: SLF001
-                    args=[self.token, round(limiter.ttl_s * 1000)],
-                )
-            )
+    def _renewed(self, tokens: Sequence[str]) -> None:
+        if self.presence.is_left_alone():
+            return
+        with translated(f"renew {self.name}"):
+            self._renew(keys=self._keys[:1], args=[round(self.ttl_s * 1000), *tokens])
 
 
 def next_poll_s(ahead: int, *, jitter: float) -> float:
@@ -212,15 +212,15 @@ def next_poll_s(ahead: int, *, jitter: float) -> float:
 def named_lock(
     client: redis.Redis,
     name: str,
-    ttl_s: float,
     *,
+    ttl_s: float = TTL_S,
     wait_s: float = WAIT_S,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
     presence: Presence | None = None,
-) -> contextlib.AbstractContextManager[Lease]:
-    """One holder of `name` at a time; `wait_s=0` asks once. Renew it when work outlasts `ttl_s`."""
+) -> contextlib.AbstractContextManager[None]:
+    """One holder of `name` at a time; `wait_s=0` asks once."""
     return RedisLimiter(
         client,
         f"lock:{name}",

@@ -30,8 +30,7 @@ from nsn_pipeline.state.patience import Presence
 logger = logging.getLogger(__name__)
 
 # A token request with its retries may take minutes when a vendor is slow. Whoever waits in vain
-# asks without the lock: a second request does no harm, and a crashed holder stops nobody for long.
-LOCK_TTL_S = 300.0
+# asks without the lock: a second request does no harm.
 LOCK_WAIT_S = 90.0
 
 
@@ -108,7 +107,6 @@ class RedisTokenCache:
         return named_lock(
             self._client,
             f"token:{key}",
-            LOCK_TTL_S,
             wait_s=self._lock_wait_s,
             presence=self._presence,
         )

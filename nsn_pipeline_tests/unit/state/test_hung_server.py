@@ -212,10 +212,10 @@ def test_what_was_not_acquired_is_not_released(connection: Connection) -> None:
 def test_a_place_in_the_queue_is_given_up_by_one_that_waits_no_longer(
     connection: Connection,
 ) -> None:
-    with named_lock(connection.client, "run", 60.0):
+    with named_lock(connection.client, "run"):
         with (
             pytest.raises(LeaseUnavailableError),
-            named_lock(connection.client, "run", 60.0, wait_s=0, presence=connection.presence),
+            named_lock(connection.client, "run", wait_s=0, presence=connection.presence),
         ):
             pass
         assert connection.client.keys("nsn:lease:lock:run:queue") == []
@@ -228,7 +228,7 @@ def test_work_that_needs_it_fails_in_bounded_time_and_says_what_to_do(
     state = JobState.open(connection.client, account="1", instance="dev", profile="seed")
     works: dict[str, Callable[[], object]] = {
         "job state": state.counts,
-        "lock": lambda: named_lock(connection.client, "run", 60.0).__enter__(),
+        "lock": lambda: named_lock(connection.client, "run").__enter__(),
     }
     with stopped(connection):
         began = time.monotonic()

@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from nsn_pipeline.errors import TransientError
 from nsn_pipeline.state.connection import Connection
 from nsn_pipeline.state.leases import (
     LONGEST_POLL_S,
+    WORD_S,
     LeaseUnavailableError,
     RedisLimiter,
     named_lock,
     next_poll_s,
 )
-from nsn_pipeline_tests.unit.state.processes import eventually, python
+from nsn_pipeline.state.patience import Presence
+from nsn_pipeline_tests.unit.state.processes import end, eventually, python, says
 
 CROWD = """
 import sys, threading
@@ -32,6 +35,16 @@ def work():
 threads = [threading.Thread(target=work) for _ in range(4)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
+"""
+HOLDER = """
+import sys
+from pathlib import Path
+from nsn_pipeline.state.connection import connect
+from nsn_pipeline.state.leases import RedisLimiter
+limiter = RedisLimiter(connect(None, Path(sys.argv[1])).client, 'killed', 1, ttl_s=1.0, keeps=True)
+with limiter.slot():
+    print('held', flush=True)
+    sys.stdin.read()
 """
 
 
@@ -54,9 +67,20 @@ def limiter(client: redis.Redis, limit: int = 1, **options: object) -> RedisLimi
     return RedisLimiter(client, "test", limit, **(defaults | options))
 
 
-def ask(client: redis.Redis, token: str, *, limit: int = 1, patience_ms: int = 60_000) -> int:
+def ask(
+    client: redis.Redis,
+    token: str,
+    *,
+    limit: int = 1,
+    patience_ms: int = 60_000,
+    ttl_ms: int = 60_000,
+) -> int:
     slots = limiter(client)
-    return slots._acquire(keys=slots._keys, args=[token, limit, 60_000, patience_ms])
+    return slots._acquire(keys=slots._keys, args=[token, limit, ttl_ms, patience_ms])
+
+
+def renew(client: redis.Redis, *tokens: str) -> None:
+    limiter(client, ttl_s=60.0)._renewed(tokens)
 
 
 def give_up(client: redis.Redis, token: str) -> None:
@@ -135,31 +159,86 @@ def test_an_acquire_that_arrives_twice_takes_one_slot(client: redis.Redis) -> No
 
 
 def test_a_crashed_holder_frees_its_slot_after_the_ttl(client: redis.Redis) -> None:
-    crashed = limiter(client, ttl_s=0.05).held()
-    lease = crashed.__enter__()
+    ask(client, "crashed", ttl_ms=1)
     assert eventually(lambda: ask(client, "next") == 0)
-    assert not lease.renew()
-    crashed.__exit__(None, None, None)
+    renew(client, "crashed")
+    assert client.zrange("nsn:lease:test:slots", 0, -1) == ["next"], "gone is gone"
+    give_up(client, "crashed")
     assert ask(client, "third") == 1, "a late release must not free somebody else's slot"
 
 
 def test_a_crashed_holder_frees_its_slot_while_others_hold_theirs(client: redis.Redis) -> None:
-    with limiter(client, 2, ttl_s=60.0).slot():
-        crashed = limiter(client, 2, ttl_s=0.05).held()
-        crashed.__enter__()
-        assert eventually(lambda: ask(client, "next", limit=2) == 0)
-        assert ask(client, "third", limit=2) == 1
-        crashed.__exit__(None, None, None)
+    ask(client, "holder", limit=2)
+    ask(client, "crashed", limit=2, ttl_ms=1)
+    assert eventually(lambda: ask(client, "next", limit=2) == 0)
+    assert ask(client, "third", limit=2) == 1
 
 
-def test_a_renewed_lease_lasts_longer(client: redis.Redis) -> None:
-    holder = limiter(client, ttl_s=60.0)
-    with holder.held() as lease:
-        before = client.zscore("nsn:lease:test:slots", lease.token)
-        assert eventually(
-            lambda: lease.renew() and client.zscore("nsn:lease:test:slots", lease.token) > before
+def test_renewed_leases_last_longer(client: redis.Redis) -> None:
+    for token in ("a", "b", "c"):
+        ask(client, token, limit=3, ttl_ms=5_000)
+    renew(client, "a", "b")
+    left = {t: s - client.time()[0] * 1000 for t, s in client.zrange(
+        "nsn:lease:test:slots", 0, -1, withscores=True)}  # fmt: skip
+    assert left["c"] < 6_000
+    assert min(left["a"], left["b"]) > 50_000
+    assert 50_000 < client.pttl("nsn:lease:test:slots") <= 60_000
+
+
+def test_renewing_when_nothing_is_held_leaves_nothing_behind(client: redis.Redis) -> None:
+    renew(client, "a")
+    assert client.keys("*") == []
+
+
+@pytest.mark.parametrize("way", ["slot", "held"])
+def test_a_call_may_take_longer_than_a_lease_lasts(client: redis.Redis, way: str) -> None:
+    slots = limiter(client, ttl_s=0.4, keeps=True)
+
+    def expires_at() -> float:
+        return client.zrange("nsn:lease:test:slots", 0, -1, withscores=True)[0][1]
+
+    with getattr(slots, way)():
+        first = expires_at()
+        assert eventually(lambda: expires_at() >= first + 800)
+    slots.close()
+    assert eventually(lambda: client.keys("*") == [])
+
+
+def test_a_killed_process_holds_the_others_up_for_one_life_of_a_lease(
+    shared_server: Connection, shared_home: Path
+) -> None:
+    client = shared_server.client
+    client.flushdb()
+    killed = python(HOLDER, shared_home)
+    assert says(killed) == "held"
+    next_one = RedisLimiter(client, "killed", 1, wait_s=60.0)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next_one._taken)
+        first = client.zrange("nsn:lease:killed:slots", 0, -1, withscores=True)[0][1]
+        assert eventually(  # renewed while it lives
+            lambda: client.zrange("nsn:lease:killed:slots", 0, -1, withscores=True)[0][1] > first
         )
-        assert 0 < client.pttl("nsn:lease:test:slots") <= 60_000
+        assert not waiting.done()
+        end(killed, kill=True)
+        token = waiting.result(60)
+    next_one._give_up(token)
+    assert client.keys("nsn:lease:*") == []
+
+
+def test_who_waits_long_says_so_once(client: redis.Redis, caplog: pytest.LogCaptureFixture) -> None:
+    ask(client, "holder")
+    waiting = limiter(client, wait_s=3 * WORD_S)
+    with caplog.at_level(logging.WARNING), pytest.raises(LeaseUnavailableError), waiting.slot():
+        pass
+    assert caplog.text.count("lease_waits name=test of=1 ahead=1") == 1
+
+
+def test_renewals_ask_no_server_that_is_left_alone(client: redis.Redis) -> None:
+    presence = Presence()
+    presence.lost()
+    ask(client, "a", ttl_ms=5_000)
+    limiter(client, presence=presence)._renewed(["a"])
+    assert client.pttl("nsn:lease:test:slots") <= 5_000
 
 
 def test_slots_of_one_name_do_not_count_for_another(client: redis.Redis) -> None:
@@ -178,14 +257,12 @@ def test_a_lock_has_one_holder_and_wait_zero_asks_once(client: redis.Redis) -> N
     def never(_: float) -> None:
         pytest.fail("must not wait")
 
-    with named_lock(client, "run", 60.0) as lease:
-        with (
-            pytest.raises(LeaseUnavailableError),
-            named_lock(client, "run", 60.0, wait_s=0, sleep=never),
-        ):
-            pass
-        assert lease.renew()
-    with named_lock(client, "run", 60.0, wait_s=0, sleep=never):
+    with (
+        named_lock(client, "run"), pytest.raises(LeaseUnavailableError),
+        named_lock(client, "run", wait_s=0, sleep=never),
+    ):
+        pass
+    with named_lock(client, "run", wait_s=0, sleep=never):
         pass
 
 

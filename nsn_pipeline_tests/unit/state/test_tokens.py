@@ -188,10 +188,10 @@ def test_the_lock_keeps_other_processes_out(client: redis.Redis, tmp_path: Path)
     with (
         cache(client, tmp_path).lock(KEY),
         pytest.raises(LeaseUnavailableError),
-        named_lock(client, f"token:{KEY}", 1.0, wait_s=0),
+        named_lock(client, f"token:{KEY}", wait_s=0),
     ):
         pass
-    with named_lock(client, f"token:{KEY}", 1.0, wait_s=0):
+    with named_lock(client, f"token:{KEY}", wait_s=0):
         pass
 
 
@@ -201,14 +201,14 @@ def test_an_error_while_the_lock_is_held_reaches_the_caller_and_frees_it(
     tokens = cache(client, tmp_path)
     with pytest.raises(ConfigurationError, match="refused"), tokens.lock(KEY):
         raise ConfigurationError("refused")
-    with named_lock(client, f"token:{KEY}", 1.0, wait_s=0):
+    with named_lock(client, f"token:{KEY}", wait_s=0):
         pass
 
 
 def test_a_lock_that_is_never_freed_does_not_stop_the_work(
     client: redis.Redis, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with named_lock(client, f"token:{KEY}", 60.0), cache(client, tmp_path, lock_wait_s=0).lock(KEY):
+    with named_lock(client, f"token:{KEY}"), cache(client, tmp_path, lock_wait_s=0).lock(KEY):
         assert "token_lock_unavailable" in caplog.text
 
 
