@@ -178,7 +178,11 @@ class RedisLimiter:
                 )
             if waited_s >= told_after_s:
                 told_after_s = math.inf
-                logger.warning("lease_waits name=%s of=%d ahead=%d", self.name, self.limit, ahead)
+                logger.warning(
+                    "lease_waits name=%s of=%d ahead=%d: in use by other runs, or by one that was "
+                    "killed just now",
+                    *(self.name, self.limit, ahead),
+                )
             self.sleep(next_poll_s(ahead, jitter=self.jitter()))
 
     def _give_up(self, token: str) -> None:

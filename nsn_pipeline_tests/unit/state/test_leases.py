@@ -227,7 +227,12 @@ def test_a_killed_process_holds_the_others_up_for_one_life_of_a_lease(
 
 def test_who_waits_long_says_so_once(client: redis.Redis, caplog: pytest.LogCaptureFixture) -> None:
     ask(client, "holder")
-    waiting = limiter(client, wait_s=3 * WORD_S)
+    time = FakeTime()
+
+    def long_pause(_: float) -> None:
+        time.sleep(WORD_S / 2)
+
+    waiting = limiter(client, wait_s=3 * WORD_S, clock=time.clock, sleep=long_pause)
     with caplog.at_level(logging.WARNING), pytest.raises(LeaseUnavailableError), waiting.slot():
         pass
     assert caplog.text.count("lease_waits name=test of=1 ahead=1") == 1
@@ -258,7 +263,8 @@ def test_a_lock_has_one_holder_and_wait_zero_asks_once(client: redis.Redis) -> N
         pytest.fail("must not wait")
 
     with (
-        named_lock(client, "run"), pytest.raises(LeaseUnavailableError),
+        named_lock(client, "run"),
+        pytest.raises(LeaseUnavailableError),
         named_lock(client, "run", wait_s=0, sleep=never),
     ):
         pass
