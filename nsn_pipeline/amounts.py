@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 DEFAULT_DECIMALS = 2
+NO_CURRENCY = "(no currency)"
 _NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
 _THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
 MINOR_UNITS = {  # ISO 4217, where it is not two decimals
@@ -32,6 +33,6 @@ def plain_amount(amount: Decimal, currency: str, decimals: Mapping[str, int]) ->
 def money_text(sums: Mapping[str, Decimal], decimals: Mapping[str, int]) -> str:
     """`1,904,220.00 GBP + 12,000.00 EUR`: currencies are never added up."""
     return " + ".join(
-        f"{amount_text(amount, currency, decimals)} {currency or '(no currency)'}"
+        f"{amount_text(amount, currency, decimals)} {currency or NO_CURRENCY}"
         for currency, amount in sums.items()
     )

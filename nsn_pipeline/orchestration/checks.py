@@ -13,12 +13,12 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 
-from nsn_pipeline.amounts import amount_text
-from nsn_pipeline.conform.control_totals import disagreements, lost_amounts
+from nsn_pipeline.amounts import NO_CURRENCY, amount_text
+from nsn_pipeline.conform.control_totals import disagreements, lost_amounts, sums_to_write
 from nsn_pipeline.conform.outcome import Amounts, Context, Documents, Outcome, problem_frame
 from nsn_pipeline.conform.reasons import Reason
 from nsn_pipeline.frames import records_of, rows_with, values_of
-from nsn_pipeline.orchestration.reporting import CheckFigures, Listed, table_of
+from nsn_pipeline.orchestration.reporting import TABLE_ROWS, CheckFigures, Listed, table_of
 from nsn_pipeline.records.canonical import validate_schema
 from nsn_pipeline.records.registry import REGISTRY
 
@@ -210,7 +210,9 @@ def _nothing_lost(day: Judged) -> CheckFigures:
 
 
 def _not_judged(documents: Sequence[str]) -> dict[str, dg.TableMetadataValue]:
-    rows = [{"document": document_id} for document_id in documents]
+    rows = [{"document": document_id or "(no id)"} for document_id in documents[:TABLE_ROWS]]
+    if len(documents) > TABLE_ROWS:
+        rows.append({"document": f"and {len(documents) - TABLE_ROWS} more"})
     return {"not_judged": table_of(("document",), rows)} if rows else {}
 
 
@@ -224,7 +226,7 @@ def _control_totals(day: Judged) -> CheckFigures:
         for name in ("read", "accepted", "rejected")
     }
     told = "; ".join(
-        f"{currency or '(no currency)'}: read {amount_text(one.read, currency, day.decimals)}, "
+        f"{currency or NO_CURRENCY}: read {amount_text(one.read, currency, day.decimals)}, "
         f"rejected {amount_text(one.rejected, currency, day.decimals)}"
         for currency, one in amounts.items()
     )
@@ -237,14 +239,20 @@ def _control_totals(day: Judged) -> CheckFigures:
 
 
 def _totals_table(day: Judged, amounts: Mapping[str, Amounts]) -> dg.TableMetadataValue:
-    """Exact, as text: what is plotted is rounded as floats are."""
-    names = ("read", "accepted", "rejected")
-    rows = [
-        {name: amount_text(getattr(sums, name), currency, day.decimals) for name in names}
-        | {"currency": currency or "(none)"}
-        for currency, sums in amounts.items()
-    ]
-    return table_of(("currency", *names), rows)
+    """What was judged, and what would be written of it; exact, as what is plotted is not."""
+    to_write = sums_to_write(day.outcome)
+    rows: list[dict[str, str]] = []
+    for currency in sorted({*amounts, *(code for sums in to_write.values() for code in sums)}):
+        judged = amounts.get(currency, Amounts())
+        sums = {
+            "judged": judged.read,
+            "accepted": judged.accepted,
+            "rejected": judged.rejected,
+            **{what: sums.get(currency, Decimal(0)) for what, sums in to_write.items()},
+        }
+        texts = {name: amount_text(one, currency, day.decimals) for name, one in sums.items()}
+        rows.append({"currency": currency or NO_CURRENCY, **texts})
+    return table_of(rows[0], rows)
 
 
 def ledger_problems(

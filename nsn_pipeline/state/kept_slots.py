@@ -8,11 +8,11 @@ idle for `IDLE_S`.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-KEEP_S = 2.0  # far below the life of a slot: a call may begin at its end
+KEEP_S = 2.0
 IDLE_S = 0.05
 _QUIET_ROUNDS = 40  # of looking for idle slots, and finding none kept, before looking ends
 
@@ -65,8 +65,7 @@ class KeptSlots:
             kept, self._kept = self._kept, []
             watcher = self._watcher
             self._changed.notify_all()
-        for slot in kept:
-            self._give_up(slot.token)
+        self._give_up_all(kept)
         if watcher is not None:
             watcher.join()
 
@@ -77,8 +76,7 @@ class KeptSlots:
             idle = [slot for slot in self._kept if slot.idle_since <= latest]
             self._kept = [slot for slot in self._kept if slot.idle_since > latest]
             left = len(self._kept)
-        for slot in idle:
-            self._give_up(slot.token)
+        self._give_up_all(idle)
         return left
 
     def _taken(self) -> KeptSlot | None:
@@ -86,10 +84,15 @@ class KeptSlots:
             now = self._clock()  # once: a slot that ages between two looks would be in neither list
             old = [slot for slot in self._kept if not slot.is_fresh(now)]
             self._kept = [slot for slot in self._kept if slot.is_fresh(now)]
-            taken = self._kept.pop() if self._kept else None
-        for slot in old:
-            self._give_up(slot.token)
-        return taken
+        self._give_up_all(old)  # before one is taken: it must not be lost with an error here
+        with self._changed:
+            return self._kept.pop() if self._kept else None
+
+    def _give_up_all(self, slots: Iterable[KeptSlot]) -> None:
+        """Each of them, whatever becomes of the others."""
+        with ExitStack() as rest:
+            for slot in slots:
+                rest.callback(self._give_up, slot.token)
 
     def _acquired(self) -> KeptSlot:
         with self._changed:

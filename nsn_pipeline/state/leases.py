@@ -2,8 +2,8 @@
 
 A slot is an entry in a sorted set, scored with the instant at which it expires by the server's own
 clock. Its process renews it as long as it lives (`renewals`), however long the call takes. One that
-is killed keeps its slots for `TTL_S`; one that is paused for longer, or cannot reach the server,
-finds them given to others when it goes on: one call too many at the vendor, who answers 429.
+is killed keeps its slots for `TTL_S`; one that is paused or cannot reach the server for that long
+has lost them: a call too many at the vendor, who answers 429, or a lock that two hold.
 
 Waiters queue in order of arrival. One that stops asking (killed, or paused for `PATIENCE_MS`) loses
 its place, so that it cannot hold up the others.
@@ -14,7 +14,6 @@ have taken is given back when the server answers again. What was not acquired is
 
 import contextlib
 import logging
-import math
 import random
 import time
 import uuid
@@ -33,7 +32,7 @@ from nsn_pipeline.state.renewals import Renewals
 logger = logging.getLogger(__name__)
 
 TTL_S = 20.0
-RENEWALS = 4  # per life of a lease: three may fail
+RENEWALS = 4  # per life of a lease; one that waits in vain for its answer may take two of them
 WAIT_S = 900.0
 WORD_S = 10.0  # of waiting, before it is told
 PATIENCE_MS = 3_000
@@ -75,16 +74,22 @@ local last = redis.call('ZRANGE', slots, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', slots, string.format('%.0f', last[2]))
 return 0
 """
-# An expired one that nobody has taken since is ours still; one that is gone stays gone.
+# Returns those that are gone. An expired one that nobody has taken since is ours still.
 RENEW = """
 local slots = KEYS[1]
 local time = redis.call('TIME')
 local until_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
+local gone = {}
 for n = 2, #ARGV do
-  redis.call('ZADD', slots, 'XX', until_ms, ARGV[n])
+  if redis.call('ZSCORE', slots, ARGV[n]) then
+    redis.call('ZADD', slots, until_ms, ARGV[n])
+  else
+    gone[#gone + 1] = ARGV[n]
+  end
 end
 local last = redis.call('ZRANGE', slots, -1, -1, 'WITHSCORES')
 if last[2] then redis.call('PEXPIREAT', slots, string.format('%.0f', last[2])) end
+return gone
 """
 RELEASE = """
 redis.call('ZREM', KEYS[2], ARGV[1])
@@ -113,6 +118,7 @@ class RedisLimiter:
     keeps: bool = False  # slots from one call to the next; then close it
     _kept: KeptSlots = field(init=False)
     _renewals: Renewals = field(init=False)
+    _is_told: bool = field(init=False, default=False)  # that it is waited for
     _keys: list[str] = field(init=False)
     _acquire: Any = field(init=False)
     _renew: Any = field(init=False)
@@ -120,7 +126,7 @@ class RedisLimiter:
 
     def __post_init__(self) -> None:
         self._kept = KeptSlots(self._taken, self._give_up)
-        self._renewals = Renewals(self._renewed, self.ttl_s / RENEWALS)
+        self._renewals = Renewals(self.name, self._gone, self.ttl_s / RENEWALS)
         self._keys = [f"nsn:lease:{self.name}:{part}" for part in ("slots", "queue", "seen")]
         self._acquire = self.client.register_script(ACQUIRE)
         self._renew = self.client.register_script(RENEW)
@@ -142,13 +148,15 @@ class RedisLimiter:
             self._give_up(token)
 
     def close(self) -> None:
-        """Give up kept slots."""
+        """Give up kept slots, and renew nothing more."""
         self._kept.close()
+        self._renewals.close()
 
     def _taken(self) -> str:
         token = uuid.uuid4().hex
         try:
             self._wait(token)
+            self._renewals.hold(token)
         except UnreachableError:
             self.presence.owe(lambda: self._released(token))
             raise
@@ -157,30 +165,29 @@ class RedisLimiter:
         except BaseException:  # out of patience, or interrupted: a place in the queue is held
             self._give_up(token)
             raise
-        self._renewals.hold(token)
         return token
 
     def _wait(self, token: str) -> None:
         began = self.clock()
-        told_after_s = WORD_S
         arguments = [token, self.limit, round(self.ttl_s * 1000), PATIENCE_MS]
         while True:
             with translated(f"lease {self.name}"):
                 ahead = int(self._acquire(keys=self._keys, args=arguments))
             self.presence.answered()
-            if not ahead:
-                return
             waited_s = self.clock() - began
+            if not ahead:
+                self._is_told = self._is_told and waited_s >= WORD_S
+                return
             if waited_s >= self.wait_s:
                 raise LeaseUnavailableError(
                     f"no free slot of {self.limit} within {self.wait_s:g} s",
                     where=Where("state server", f"lease {self.name}"),
                 )
-            if waited_s >= told_after_s:
-                told_after_s = math.inf
+            if waited_s >= WORD_S and not self._is_told:
+                self._is_told = True
                 logger.warning(
-                    "lease_waits name=%s of=%d ahead=%d: in use by other runs, or by one that was "
-                    "killed just now",
+                    "lease_waits name=%s of=%d ahead=%d: in use elsewhere, or by a process that "
+                    "was killed just now",
                     *(self.name, self.limit, ahead),
                 )
             self.sleep(next_poll_s(ahead, jitter=self.jitter()))
@@ -201,11 +208,10 @@ class RedisLimiter:
         with translated(f"release {self.name}"):
             self._release(keys=self._keys, args=[token])
 
-    def _renewed(self, tokens: Sequence[str]) -> None:
-        if self.presence.is_left_alone():
-            return
+    def _gone(self, tokens: Sequence[str]) -> list[str]:
+        """Renews these; also when the server is left alone, as it holds nobody up to ask."""
         with translated(f"renew {self.name}"):
-            self._renew(keys=self._keys[:1], args=[round(self.ttl_s * 1000), *tokens])
+            return self._renew(keys=self._keys[:1], args=[round(self.ttl_s * 1000), *tokens])
 
 
 def next_poll_s(ahead: int, *, jitter: float) -> float:
@@ -217,7 +223,6 @@ def named_lock(
     client: redis.Redis,
     name: str,
     *,
-    ttl_s: float = TTL_S,
     wait_s: float = WAIT_S,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -229,8 +234,7 @@ def named_lock(
         client,
         f"lock:{name}",
         1,
-        ttl_s,
-        wait_s,
+        wait_s=wait_s,
         clock=clock,
         sleep=sleep,
         jitter=jitter,

@@ -139,10 +139,27 @@ def test_what_a_stopped_server_takes_late_is_given_back(
         pass
     with stopped(connection), pytest.raises(UnreachableError), shared.slot():
         pytest.fail("nothing was acquired")
-    assert eventually(lambda: held(onlooker) == 1), "taken for nobody, for minutes"
+    assert eventually(lambda: held(onlooker) == 1), "taken for nobody"
     with shared.slot():
         assert held(onlooker) == 1
     assert held(onlooker) == 0
+
+
+def test_a_server_that_hangs_for_less_than_a_life_costs_no_lease(connection: Connection) -> None:
+    """The first renewal that is answered is also the first answer for all others."""
+    shared = shared_limiter(connection)
+    shared._renewals._every_s = 0.05
+    with shared.held():
+        (before,) = expiries(connection.client)
+        with stopped(connection):
+            assert eventually(connection.presence.is_away)
+        assert eventually(lambda: not connection.presence.is_away())
+        assert eventually(lambda: expiries(connection.client) > [before])
+    assert held(connection.client) == 0
+
+
+def expiries(client: redis.Redis) -> list[float]:
+    return [score for _, score in client.zrange("nsn:lease:vendor:slots", 0, -1, withscores=True)]
 
 
 def owing(connection: Connection) -> FallbackLimiter:

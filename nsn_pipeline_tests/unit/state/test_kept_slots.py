@@ -70,7 +70,7 @@ def test_a_slot_that_was_kept_long_goes_to_others_first() -> None:
 @pytest.mark.usefixtures("no_watch")
 @pytest.mark.parametrize("looks", range(2, 12))
 def test_no_slot_is_lost_while_time_passes_between_two_looks_at_the_clock(looks: int) -> None:
-    """It held a call of others up until it expired: for minutes, and nobody had it."""
+    """It is renewed as long as the process lives, and nobody has it."""
     held: set[int] = set()
     tokens, ticks = itertools.count(), itertools.count()
 
@@ -101,6 +101,44 @@ def test_an_idle_slot_is_given_up() -> None:
     now[0] += IDLE_S
     assert slots.give_up_idle() == 0
     assert asked == ["acquire 0", "give up acquire 0"]
+
+
+@pytest.mark.usefixtures("no_watch")
+def test_a_slot_is_idle_from_the_end_of_its_call() -> None:
+    slots, asked, now = kept()
+    with slots.slot():
+        now[0] += 2 * IDLE_S
+    assert slots.give_up_idle() == 1
+    assert asked == ["acquire 0"]
+
+
+@pytest.mark.usefixtures("no_watch")
+def test_an_error_of_one_that_is_given_up_loses_none_of_the_others() -> None:
+    held: set[str] = set()
+    now = [100.0]
+    broken = ["0", "1"]
+
+    def acquire() -> str:
+        held.add(token := str(len(held)))
+        return token
+
+    def give_up(token: str) -> None:
+        held.discard(token)
+        if token in broken:
+            broken.remove(token)
+            raise RuntimeError("no such error is expected")
+
+    slots = KeptSlots(acquire, give_up, clock=lambda: now[0])
+    with slots.slot(), slots.slot():
+        now[0] += KEEP_S / 2
+        with slots.slot():
+            pass
+    now[0] += KEEP_S / 2
+    with pytest.raises(RuntimeError), slots.slot():
+        pass
+    assert (held, broken) == ({"2"}, []), "two grew old, and are given up both"
+    slots.close()
+    assert held == set()
 
 
 @pytest.mark.usefixtures("no_watch")
@@ -186,7 +224,7 @@ def test_after_the_end_nothing_is_asked_any_more() -> None:
 def test_another_process_gets_its_turn(client: redis.Redis) -> None:
     """One that calls all the time keeps a slot for a while, not for ever."""
     busy = RedisLimiter(client, "test", 1, keeps=True)
-    other = RedisLimiter(client, "test", 1, keeps=True)
+    other = RedisLimiter(client, "test", 1, keeps=True, wait_s=60.0)
     done = threading.Event()
 
     def calls() -> None:

@@ -1,22 +1,24 @@
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import redis
 
-from nsn_pipeline.errors import TransientError
+from nsn_pipeline.errors import TransientError, UnreachableError
 from nsn_pipeline.state.connection import Connection
 from nsn_pipeline.state.leases import (
     LONGEST_POLL_S,
+    RENEWALS,
+    TTL_S,
     WORD_S,
     LeaseUnavailableError,
     RedisLimiter,
     named_lock,
     next_poll_s,
 )
-from nsn_pipeline.state.patience import Presence
+from nsn_pipeline.state.patience import Patience, Presence
+from nsn_pipeline.state.renewals import SHORTEST_PAUSE_S
 from nsn_pipeline_tests.unit.state.processes import end, eventually, python, says
 
 CROWD = """
@@ -41,7 +43,7 @@ import sys
 from pathlib import Path
 from nsn_pipeline.state.connection import connect
 from nsn_pipeline.state.leases import RedisLimiter
-limiter = RedisLimiter(connect(None, Path(sys.argv[1])).client, 'killed', 1, ttl_s=1.0, keeps=True)
+limiter = RedisLimiter(connect(None, Path(sys.argv[1])).client, 'killed', 1, ttl_s=3.0, keeps=True)
 with limiter.slot():
     print('held', flush=True)
     sys.stdin.read()
@@ -79,8 +81,19 @@ def ask(
     return slots._acquire(keys=slots._keys, args=[token, limit, ttl_ms, patience_ms])
 
 
-def renew(client: redis.Redis, *tokens: str) -> None:
-    limiter(client, ttl_s=60.0)._renewed(tokens)
+def renew(client: redis.Redis, *tokens: str) -> list[str]:
+    """Those that are gone."""
+    return limiter(client, ttl_s=60.0)._gone(tokens)
+
+
+def expiries(client: redis.Redis, name: str = "test") -> dict[str, float]:
+    """Who holds slots, and until when."""
+    return dict(client.zrange(f"nsn:lease:{name}:slots", 0, -1, withscores=True))
+
+
+def now_ms(client: redis.Redis) -> float:
+    seconds, micros = client.time()
+    return seconds * 1000 + micros / 1000
 
 
 def give_up(client: redis.Redis, token: str) -> None:
@@ -161,8 +174,8 @@ def test_an_acquire_that_arrives_twice_takes_one_slot(client: redis.Redis) -> No
 def test_a_crashed_holder_frees_its_slot_after_the_ttl(client: redis.Redis) -> None:
     ask(client, "crashed", ttl_ms=1)
     assert eventually(lambda: ask(client, "next") == 0)
-    renew(client, "crashed")
-    assert client.zrange("nsn:lease:test:slots", 0, -1) == ["next"], "gone is gone"
+    assert renew(client, "crashed", "next") == ["crashed"]
+    assert list(expiries(client)) == ["next"], "gone is gone"
     give_up(client, "crashed")
     assert ask(client, "third") == 1, "a late release must not free somebody else's slot"
 
@@ -176,32 +189,38 @@ def test_a_crashed_holder_frees_its_slot_while_others_hold_theirs(client: redis.
 
 def test_renewed_leases_last_longer(client: redis.Redis) -> None:
     for token in ("a", "b", "c"):
-        ask(client, token, limit=3, ttl_ms=5_000)
-    renew(client, "a", "b")
-    left = {t: s - client.time()[0] * 1000 for t, s in client.zrange(
-        "nsn:lease:test:slots", 0, -1, withscores=True)}  # fmt: skip
-    assert left["c"] < 6_000
-    assert min(left["a"], left["b"]) > 50_000
-    assert 50_000 < client.pttl("nsn:lease:test:slots") <= 60_000
+        ask(client, token, limit=3, ttl_ms=30_000)
+    assert renew(client, "a", "b") == []
+    until = expiries(client)
+    assert min(until["a"], until["b"]) > until["c"] + 20_000
+    assert 30_000 < client.pttl("nsn:lease:test:slots") <= 60_000
+
+
+def test_an_expired_lease_that_nobody_has_taken_is_renewed(client: redis.Redis) -> None:
+    ask(client, "other", limit=2)
+    ask(client, "late", limit=2, ttl_ms=1)
+    assert eventually(lambda: now_ms(client) > expiries(client)["late"])
+    assert renew(client, "late") == []
+    assert expiries(client)["late"] > now_ms(client)
 
 
 def test_renewing_when_nothing_is_held_leaves_nothing_behind(client: redis.Redis) -> None:
-    renew(client, "a")
+    assert renew(client, "a") == ["a"]
     assert client.keys("*") == []
 
 
 @pytest.mark.parametrize("way", ["slot", "held"])
-def test_a_call_may_take_longer_than_a_lease_lasts(client: redis.Redis, way: str) -> None:
-    slots = limiter(client, ttl_s=0.4, keeps=True)
-
-    def expires_at() -> float:
-        return client.zrange("nsn:lease:test:slots", 0, -1, withscores=True)[0][1]
-
+def test_a_lease_is_renewed_as_long_as_it_is_held(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr("nsn_pipeline.state.leases.RENEWALS", 6000)
+    slots = limiter(client, ttl_s=60.0, keeps=True)
+    seen: set[float] = set()
     with getattr(slots, way)():
-        first = expires_at()
-        assert eventually(lambda: expires_at() >= first + 800)
+        assert eventually(lambda: seen.update(expiries(client).values()) or len(seen) > 3)
     slots.close()
     assert eventually(lambda: client.keys("*") == [])
+    assert slots._renewals.held == frozenset()
 
 
 def test_a_killed_process_holds_the_others_up_for_one_life_of_a_lease(
@@ -211,39 +230,75 @@ def test_a_killed_process_holds_the_others_up_for_one_life_of_a_lease(
     client.flushdb()
     killed = python(HOLDER, shared_home)
     assert says(killed) == "held"
+    ((token, first),) = expiries(client, "killed").items()
+    assert eventually(lambda: expiries(client, "killed")[token] > first)  # as long as it lives
+    end(killed, kill=True)
+    until = expiries(client, "killed")[token]
     next_one = RedisLimiter(client, "killed", 1, wait_s=60.0)
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(next_one._taken)
-        first = client.zrange("nsn:lease:killed:slots", 0, -1, withscores=True)[0][1]
-        assert eventually(  # renewed while it lives
-            lambda: client.zrange("nsn:lease:killed:slots", 0, -1, withscores=True)[0][1] > first
-        )
-        assert not waiting.done()
-        end(killed, kill=True)
-        token = waiting.result(60)
-    next_one._give_up(token)
+    with next_one.held():
+        assert until <= now_ms(client) < until + 30_000  # seconds, on a busy machine
     assert client.keys("nsn:lease:*") == []
 
 
+def test_a_lease_outlives_a_renewal_without_an_answer_and_not_a_minute() -> None:
+    """A server that hangs is waited for to connect and to answer, and asked twice."""
+    patience = Patience()
+    unanswered_s = 2 * (patience.connect_s + patience.answer_s)
+    assert TTL_S / RENEWALS + unanswered_s + SHORTEST_PAUSE_S < TTL_S < 30
+
+
 def test_who_waits_long_says_so_once(client: redis.Redis, caplog: pytest.LogCaptureFixture) -> None:
-    ask(client, "holder")
+    told: dict[float, bool] = {}
     time = FakeTime()
 
     def long_pause(_: float) -> None:
+        told[time.now] = "lease_waits name=test of=1 ahead=1" in caplog.text
         time.sleep(WORD_S / 2)
 
-    waiting = limiter(client, wait_s=3 * WORD_S, clock=time.clock, sleep=long_pause)
-    with caplog.at_level(logging.WARNING), pytest.raises(LeaseUnavailableError), waiting.slot():
+    waiting = limiter(client, wait_s=2 * WORD_S, clock=time.clock, sleep=long_pause)
+
+    def waits_in_vain() -> int:
+        caplog.clear()
+        with pytest.raises(LeaseUnavailableError), waiting.slot():
+            pass
+        return caplog.text.count("lease_waits")
+
+    ask(client, "holder")
+    with caplog.at_level(logging.WARNING):
+        assert waits_in_vain() == 1
+        assert told == {0.0: False, WORD_S / 2: False, WORD_S: True, 1.5 * WORD_S: True}
+        assert waits_in_vain() == 0, "it was told"
+        give_up(client, "holder")
+        with waiting.slot():  # had at once
+            pass
+        ask(client, "holder")
+        assert waits_in_vain() == 1
+
+
+def test_what_was_not_had_is_not_renewed(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(**_: object) -> None:
+        raise redis.ConnectionError
+
+    slots = limiter(client)
+    monkeypatch.setattr(slots, "_acquire", gone)
+    with pytest.raises(UnreachableError), slots.slot():
         pass
-    assert caplog.text.count("lease_waits name=test of=1 ahead=1") == 1
+    assert slots._renewals.held == frozenset()
 
 
-def test_renewals_ask_no_server_that_is_left_alone(client: redis.Redis) -> None:
-    presence = Presence()
-    presence.lost()
-    ask(client, "a", ttl_ms=5_000)
-    limiter(client, presence=presence)._renewed(["a"])
-    assert client.pttl("nsn:lease:test:slots") <= 5_000
+def test_an_interrupt_between_having_a_slot_and_renewing_it_gives_it_back(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    slots = limiter(client)
+    monkeypatch.setattr(slots._renewals, "hold", interrupted)
+    with pytest.raises(KeyboardInterrupt), slots.slot():
+        pass
+    assert client.keys("*") == []
 
 
 def test_slots_of_one_name_do_not_count_for_another(client: redis.Redis) -> None:
@@ -282,6 +337,15 @@ def test_finished_work_is_not_spoilt_by_a_release_that_fails(
     with caplog.at_level(logging.WARNING), slots.slot():
         monkeypatch.setattr(slots, "_release", gone)
     assert "lease_not_released name=test" in caplog.text
+    assert slots._renewals.held == frozenset()
+
+
+def test_a_slot_that_cannot_be_given_back_now_is_not_renewed(client: redis.Redis) -> None:
+    presence = Presence()
+    slots = limiter(client, presence=presence)
+    with slots.slot():
+        presence.lost()
+    assert slots._renewals.held == frozenset()
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 0.999])
