@@ -184,7 +184,7 @@ def _nothing_lost(day: Judged) -> CheckFigures:
     if documents.lines is not None:
         ids |= {value or "" for value in values_of(documents.lines, "document_id")}
     judged = set(outcome.accepted_ids) | set(outcome.rejected_ids)
-    lost = sorted(ids - judged)
+    lost = [document_id or "(no id)" for document_id in sorted(ids - judged)]
     came = len({value for value in values_of(documents.headers, id_column) if value})
     missing = 0 if asked is None else max(asked - came, 0)
     adds_up = outcome.accepted + outcome.rejected == outcome.read == len(judged)
@@ -210,7 +210,7 @@ def _nothing_lost(day: Judged) -> CheckFigures:
 
 
 def _not_judged(documents: Sequence[str]) -> dict[str, dg.TableMetadataValue]:
-    rows = [{"document": document_id or "(no id)"} for document_id in documents[:TABLE_ROWS]]
+    rows = [{"document": document_id} for document_id in documents[:TABLE_ROWS]]
     if len(documents) > TABLE_ROWS:
         rows.append({"document": f"and {len(documents) - TABLE_ROWS} more"})
     return {"not_judged": table_of(("document",), rows)} if rows else {}
@@ -234,12 +234,15 @@ def _control_totals(day: Judged) -> CheckFigures:
         CONTROL_TOTALS,
         passed=not faults,
         description="; ".join(faults) if faults else told or "no amounts on this day",
-        metadata={**figures, "totals": _totals_table(day, amounts)} if amounts else {},
+        metadata={**figures, **_totals(day, amounts)},
     )
 
 
-def _totals_table(day: Judged, amounts: Mapping[str, Amounts]) -> dg.TableMetadataValue:
-    """What was judged, and what would be written of it; exact, as what is plotted is not."""
+def _totals(day: Judged, amounts: Mapping[str, Amounts]) -> dict[str, dg.TableMetadataValue]:
+    """What was judged, and what would be written of it; exact, as what is plotted is not.
+
+    That what was read is what was judged is for the check to say.
+    """
     to_write = sums_to_write(day.outcome)
     rows: list[dict[str, str]] = []
     for currency in sorted({*amounts, *(code for sums in to_write.values() for code in sums)}):
@@ -252,7 +255,7 @@ def _totals_table(day: Judged, amounts: Mapping[str, Amounts]) -> dg.TableMetada
         }
         texts = {name: amount_text(one, currency, day.decimals) for name, one in sums.items()}
         rows.append({"currency": currency or NO_CURRENCY, **texts})
-    return table_of(rows[0], rows)
+    return {"totals": table_of(rows[0], rows)} if rows else {}
 
 
 def ledger_problems(

@@ -6,11 +6,14 @@ hold the connection up. Whoever calls again at once uses the slot that the call 
 idle for `IDLE_S`.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+
+logger = logging.getLogger(__name__)
 
 KEEP_S = 2.0
 IDLE_S = 0.05
@@ -65,9 +68,11 @@ class KeptSlots:
             kept, self._kept = self._kept, []
             watcher = self._watcher
             self._changed.notify_all()
-        self._give_up_all(kept)
-        if watcher is not None:
-            watcher.join()
+        try:
+            self._give_up_all(kept)
+        finally:
+            if watcher is not None:
+                watcher.join()
 
     def give_up_idle(self) -> int:
         """Give up what nobody used for `IDLE_S`; how many are still kept."""
@@ -85,7 +90,7 @@ class KeptSlots:
             old = [slot for slot in self._kept if not slot.is_fresh(now)]
             self._kept = [slot for slot in self._kept if slot.is_fresh(now)]
         self._give_up_all(old)  # before one is taken: it must not be lost with an error here
-        with self._changed:
+        with self._changed:  # one that has grown old meanwhile serves one call more
             return self._kept.pop() if self._kept else None
 
     def _give_up_all(self, slots: Iterable[KeptSlot]) -> None:
@@ -130,7 +135,10 @@ class KeptSlots:
         quiet = 0
         try:
             while True:
-                quiet = 0 if self.give_up_idle() else quiet + 1
+                try:
+                    quiet = 0 if self.give_up_idle() else quiet + 1
+                except Exception as error:  # noqa: BLE001  the others are looked after all the same
+                    logger.warning("slot_not_given_up error=%s", error)
                 with self._changed:
                     if not self._kept and (self._is_closed or quiet > _QUIET_ROUNDS):
                         self._watcher = None

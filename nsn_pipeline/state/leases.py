@@ -32,7 +32,7 @@ from nsn_pipeline.state.renewals import Renewals
 logger = logging.getLogger(__name__)
 
 TTL_S = 20.0
-RENEWALS = 4  # per life of a lease; one that waits in vain for its answer may take two of them
+RENEWALS = 4  # per life of a lease; one that waits in vain for its answer may take three of them
 WAIT_S = 900.0
 WORD_S = 10.0  # of waiting, before it is told
 PATIENCE_MS = 3_000
@@ -74,7 +74,7 @@ local last = redis.call('ZRANGE', slots, -1, -1, 'WITHSCORES')
 redis.call('PEXPIREAT', slots, string.format('%.0f', last[2]))
 return 0
 """
-# Returns those that are gone. An expired one that nobody has taken since is ours still.
+# Returns those that are gone: others asked since they expired, or the key expired with the last.
 RENEW = """
 local slots = KEYS[1]
 local time = redis.call('TIME')
@@ -149,8 +149,10 @@ class RedisLimiter:
 
     def close(self) -> None:
         """Give up kept slots, and renew nothing more."""
-        self._kept.close()
-        self._renewals.close()
+        try:
+            self._kept.close()
+        finally:
+            self._renewals.close()
 
     def _taken(self) -> str:
         token = uuid.uuid4().hex
@@ -219,6 +221,7 @@ def next_poll_s(ahead: int, *, jitter: float) -> float:
     return min(SHORTEST_POLL_S * ahead, LONGEST_POLL_S) * (0.5 + jitter)
 
 
+@contextlib.contextmanager
 def named_lock(
     client: redis.Redis,
     name: str,
@@ -228,9 +231,9 @@ def named_lock(
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
     presence: Presence | None = None,
-) -> contextlib.AbstractContextManager[None]:
+) -> Iterator[None]:
     """One holder of `name` at a time; `wait_s=0` asks once."""
-    return RedisLimiter(
+    lock = RedisLimiter(
         client,
         f"lock:{name}",
         1,
@@ -239,4 +242,9 @@ def named_lock(
         sleep=sleep,
         jitter=jitter,
         presence=presence or Presence(),
-    ).held()
+    )
+    try:
+        with lock.held():
+            yield
+    finally:
+        lock.close()

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 LEFT_ALONE_S = 15.0  # longer than a question with its second try takes, see Patience
 QUICK_RETRIES = 3  # of refused and broken connections: over about a second, while a server restarts
+SETTLE_S = 2.0  # of one caller's time, who may have leases to renew; the next one goes on
 MOST_OWED = 1_000  # each owed release also happens by itself, when the slot expires
 # The client has these among broken connections; a wrong password does not become right.
 REFUSED = (redis.AuthenticationError, AuthorizationError)
@@ -77,7 +78,8 @@ class Presence:
     def is_left_alone(self) -> bool:
         """Whether to do without it now; False also sends this one caller to ask again.
 
-        While it is away one caller is sent per `left_alone_s`; all others do without.
+        While it is away one caller is sent per `left_alone_s`; all others do without. As long as
+        leases are held, their renewals ask instead.
         """
         if self._away_until is None:
             return False
@@ -104,7 +106,7 @@ class Presence:
             with self._lock:
                 self._away_until = None
         if self._owed:
-            self.settle()
+            self.settle(within_s=SETTLE_S)
 
     def owe(self, deed: Callable[[], object]) -> None:
         """Do this when the server answers again."""

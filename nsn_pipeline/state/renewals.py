@@ -4,6 +4,7 @@ A lease without renewal would have to last as long as the longest call, and whoe
 process that was killed would stand still for as long.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_PAUSE_S = 0.2  # after a question that took longer than a period
+SHORTEST_PAUSE_S = 0.2  # after a question that took as long as a period
 
 
 class Renewals:
@@ -28,7 +29,7 @@ class Renewals:
         self._name = name
         self._renew = renew
         self._every_s = every_s
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # the collector may end a block in here, and let go
         self._held: set[str] = set()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -47,12 +48,9 @@ class Renewals:
             is_at_work = self._thread is not None and self._thread.is_alive()
             if is_at_work or self._ended.is_set():
                 return
-            thread = threading.Thread(target=self._work, name="lease-renewals", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # no more threads: the lease lasts as long as it was taken for
-                return
-            self._thread = thread
+            self._thread = threading.Thread(target=self._work, name="lease-renewals", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no more threads: it lasts as it was taken
+                self._thread.start()
 
     def let_go(self, token: str) -> None:
         """Renew it no more; one that is not held changes nothing."""
@@ -73,7 +71,8 @@ class Renewals:
                     return
             began = time.monotonic()
             self._round(tokens)
-            pause_s = max(self._every_s - (time.monotonic() - began), SHORTEST_PAUSE_S)
+            left_s = self._every_s - (time.monotonic() - began)
+            pause_s = max(left_s, min(SHORTEST_PAUSE_S, self._every_s))
 
     def _round(self, tokens: Sequence[str]) -> None:
         try:

@@ -62,7 +62,7 @@ def test_every_record_that_was_not_judged_is_named() -> None:
     check = of_name(NOTHING_LOST, day(Documents(headers_of(ids), None), outcome_of({})))
     told = {record.data["document"] for record in check.metadata["not_judged"].records}
     assert told == {"(no id)", *ids[1:]}
-    assert "100 not judged" in check.description
+    assert "100 not judged: (no id), 1, 10," in check.description
 
 
 def test_of_very_many_that_were_not_judged_the_table_says_how_many_more() -> None:
@@ -135,12 +135,15 @@ def test_a_sum_that_changed_between_reading_and_writing_blocks(part: str, column
     assert told == dict.fromkeys(places.values(), "1,250.00") | {places[part]: "1,250.01"}
 
 
-def test_a_document_missing_from_the_judgement_changes_the_sums() -> None:
+@pytest.mark.parametrize(("judged", "told"), [(1, "1,250.00"), (0, "0.00")])
+def test_a_document_missing_from_the_judgement_changes_the_sums(judged: int, told: str) -> None:
     documents, outcome = judged_bills()
     check = of_name(
-        CONTROL_TOTALS, day(documents, replace(outcome, documents=outcome.documents[:1]))
+        CONTROL_TOTALS, day(documents, replace(outcome, documents=outcome.documents[:judged]))
     )
     assert not check.passed
+    (row,) = [record.data for record in check.metadata["totals"].records]
+    assert (row["judged"], row["headers to write"]) == (told, "1,250.00")
 
 
 def test_a_failing_check_tells_the_remedy_the_money_and_where_the_rest_is() -> None:

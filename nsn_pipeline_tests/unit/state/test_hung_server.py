@@ -145,8 +145,9 @@ def test_what_a_stopped_server_takes_late_is_given_back(
     assert held(onlooker) == 0
 
 
-def test_a_server_that_hangs_for_less_than_a_life_costs_no_lease(connection: Connection) -> None:
-    """The first renewal that is answered is also the first answer for all others."""
+def test_renewals_ask_a_server_that_is_left_alone_and_their_answer_counts_for_all(
+    connection: Connection,
+) -> None:
     shared = shared_limiter(connection)
     shared._renewals._every_s = 0.05
     with shared.held():

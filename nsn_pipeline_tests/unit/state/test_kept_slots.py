@@ -198,6 +198,29 @@ def test_slots_are_given_up_without_being_asked_for(client: redis.Redis) -> None
     limiter.close()
 
 
+def test_an_idle_slot_is_given_up_though_another_could_not_be() -> None:
+    """Nobody may call again."""
+    tokens = iter("ab")
+    given_up: list[str] = []
+    done = threading.Event()
+
+    def give_up(token: str) -> None:
+        given_up.append(token)
+        if token == "a":
+            raise RuntimeError("no such error is expected")
+        done.set()
+
+    slots = KeptSlots(lambda: next(tokens), give_up)
+    first, second = slots.slot(), slots.slot()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert eventually(lambda: given_up == ["a"])
+    second.__exit__(None, None, None)
+    assert done.wait(5)
+    slots.close()
+
+
 def test_after_the_end_nothing_is_asked_any_more() -> None:
     """The state server may be gone by then."""
     may_go_on = threading.Event()

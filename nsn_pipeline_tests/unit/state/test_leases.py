@@ -1,5 +1,7 @@
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,7 @@ import sys
 from pathlib import Path
 from nsn_pipeline.state.connection import connect
 from nsn_pipeline.state.leases import RedisLimiter
-limiter = RedisLimiter(connect(None, Path(sys.argv[1])).client, 'killed', 1, ttl_s=3.0, keeps=True)
+limiter = RedisLimiter(connect(None, Path(sys.argv[1])).client, 'killed', 1, ttl_s=5.0, keeps=True)
 with limiter.slot():
     print('held', flush=True)
     sys.stdin.read()
@@ -204,6 +206,13 @@ def test_an_expired_lease_that_nobody_has_taken_is_renewed(client: redis.Redis) 
     assert expiries(client)["late"] > now_ms(client)
 
 
+def test_an_expired_lease_that_was_the_last_is_gone(client: redis.Redis) -> None:
+    ask(client, "late", ttl_ms=1)
+    assert eventually(lambda: client.keys("*") == [])
+    assert renew(client, "late") == ["late"]
+    assert client.keys("*") == []
+
+
 def test_renewing_when_nothing_is_held_leaves_nothing_behind(client: redis.Redis) -> None:
     assert renew(client, "a") == ["a"]
     assert client.keys("*") == []
@@ -221,6 +230,34 @@ def test_a_lease_is_renewed_as_long_as_it_is_held(
     slots.close()
     assert eventually(lambda: client.keys("*") == [])
     assert slots._renewals.held == frozenset()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_after_the_end_nothing_is_renewed(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """A call that is still under way must not open the connection again."""
+    slots = limiter(client, keeps=True)
+    with slots.slot():
+        thread = slots._renewals._thread
+        assert thread is not None
+        assert thread.is_alive()
+        if fails:
+            monkeypatch.setattr(slots._kept, "close", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+            slots.close()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_lock_leaves_no_thread_behind(client: redis.Redis) -> None:
+    before = set(threading.enumerate())
+    with named_lock(client, "run"):
+        new = set(threading.enumerate()) - before
+        assert [thread.name for thread in new] == ["lease-renewals"]
+    for thread in new:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_a_killed_process_holds_the_others_up_for_one_life_of_a_lease(

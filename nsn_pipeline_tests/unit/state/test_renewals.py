@@ -103,14 +103,14 @@ def test_after_the_end_nothing_is_asked() -> None:
     rounds.wait_for(1)
     renewals.close()
     ended(renewals)
-    asked = len(rounds.told)
+    asked, thread = len(rounds.told), renewals._thread
     renewals.hold("b")
-    ended(renewals)
+    assert renewals._thread is thread
     assert len(rounds.told) == asked
 
 
 def test_a_thread_that_is_gone_is_replaced() -> None:
-    """As after a fork, whose child has the note of it and not the thread."""
+    """By an error that nothing catches."""
     rounds = Rounds()
     renewals = Renewals("test", rounds, SOON_S)
     gone = threading.Thread(target=rounds.told.clear)
