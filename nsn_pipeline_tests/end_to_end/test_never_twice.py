@@ -17,6 +17,7 @@ from datetime import date
 
 import dagster as dg
 import pytest
+from dagster_shared.utils.warnings import disable_dagster_warnings
 from rich.console import Console
 
 from nsn_pipeline.clients.servicenow import ServiceNowClient
@@ -193,11 +194,16 @@ def sync(company: Company, day: date) -> RunOutcome:
 
 
 def beside(company: Company, day: date, meeting: Meeting, other: Callable[[], object]) -> None:
-    """A sync of the day that stands before its bills while the other one comes up to it."""
+    """A sync of the day that stands before its bills while the other one comes up to it.
+
+    Filters of warnings belong to the process: what a library changes in one thread for a moment
+    would turn a warning of Dagster's in the other into an error.
+    """
 
     def first() -> RunOutcome:
         try:
-            return sync(company, day)
+            with disable_dagster_warnings():
+                return sync(company, day)
         finally:
             meeting.one_is_there.set()
             meeting.call_off()
@@ -206,7 +212,8 @@ def beside(company: Company, day: date, meeting: Meeting, other: Callable[[], ob
         run = pool.submit(first)
         assert meeting.one_is_there.wait(PATIENCE_S)
         try:
-            other()
+            with disable_dagster_warnings():
+                other()
         finally:
             meeting.call_off()
         told = run.result(PATIENCE_S).errors
